@@ -1,0 +1,2 @@
+/** The tree of memory control groups: limits, charges, page stocks. */
+package io.memcg4j.memcg;

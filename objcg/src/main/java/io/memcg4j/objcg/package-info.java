@@ -1,0 +1,2 @@
+/** Who pays: object cgroups, scopes and byte stocks. */
+package io.memcg4j.objcg;

@@ -1,0 +1,7 @@
+import org.jspecify.annotations.NullMarked;
+
+/** Per-CPU slots, counters and references: what a thread may touch without atomics. */
+@NullMarked
+module io.memcg4j.percpu {
+  requires static transitive org.jspecify;
+}
