@@ -1,0 +1,160 @@
+package io.memcg4j.percpu;
+
+import static java.lang.invoke.ConstantBootstraps.fieldVarHandle;
+import static java.lang.invoke.MethodHandles.lookup;
+
+import java.lang.invoke.VarHandle;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The JVM's stand-in for a CPU: an index for per-slot data that one thread at a time owns.
+ *
+ * <p>The owner uses everything that hangs on the slot (stocks, magazines, deltas) with plain loads
+ * and stores. Claiming costs one CAS, releasing one store. Obtain slots from {@link CpuSlots}; only
+ * the thread that claimed a slot may call its methods, except {@link #index} and {@link #isShared}.
+ *
+ * <p>Origin: per-CPU data of Linux, where disabling preemption gives what the claim gives here.
+ */
+public final class CpuSlot extends CpuSlotPadding {
+  /*
+   * Layout     owner, gate and work sit together, 128 bytes away from anything else.
+   * Invariant  at most one thread is between claim and release; owner names it.
+   * Ordering   claim: CAS of owner (acquire). release: release store of null. So all plain writes of
+   *            one owner are seen by the next one (ClaimVsDrainStress, twin: a claim without CAS).
+   *            ask: push work (CAS), then gate = null. rearm: gate = token (volatile), then read
+   *            work (volatile). One of the two sees the other, so no request is overlooked.
+   * Locks      none; nothing here blocks.
+   * Not        the store of arm() and the load that follows it are not fenced: a request that falls
+   * guaranteed exactly between them waits for the owner's next slow path, release or the next claim.
+   * Origin     own design, after preempt_disable() and per-CPU work items.
+   */
+  private static final VarHandle OWNER =
+      fieldVarHandle(lookup(), "owner", VarHandle.class, CpuSlotState.class, Thread.class);
+  private static final VarHandle GATE =
+      fieldVarHandle(lookup(), "gate", VarHandle.class, CpuSlotState.class, Object.class);
+  private static final VarHandle WORK =
+      fieldVarHandle(lookup(), "work", VarHandle.class, CpuSlotState.class, SlotWork.Node.class);
+
+  private final int index;
+  private final boolean shared;
+
+  CpuSlot(int index, boolean shared) {
+    this.index = index;
+    this.shared = shared;
+  }
+
+  /**
+   * Position of this slot among the slots of its instance.
+   *
+   * @return {@code 0..nrSlots-1}, or -1 for the overflow slot
+   */
+  public int index() {
+    return index;
+  }
+
+  /**
+   * Whether this slot is only ever claimed for the length of one operation.
+   *
+   * @return true for a slot that {@link CpuSlots#claimShared} hands out
+   */
+  public boolean isShared() {
+    return shared;
+  }
+
+  /** One CAS if idle. A slot whose owner thread has died is taken over. */
+  boolean tryOwn(Thread thread) {
+    Thread current = owner;
+    if (current != null) {
+      if (current.isAlive()) {
+        return false;
+      }
+      // The dead owner's writes happen-before isAlive() returning false.
+    }
+    return OWNER.compareAndSet(this, current, thread);
+  }
+
+  /** Gives the slot back. Work that others left is done first. The caller must own the slot. */
+  public void release() {
+    assert owner == Thread.currentThread() : "slot not owned: index=" + index;
+    if (work != null) {
+      runWork();
+    }
+    GATE.setOpaque(this, (Object) null);
+    OWNER.setRelease(this, (Thread) null);
+  }
+
+  /**
+   * Lets the fast path through for {@code token} until somebody asks for something.
+   *
+   * @param token what {@link #isArmed} will be asked with
+   */
+  public void arm(Object token) {
+    GATE.setRelease(this, token);
+  }
+
+  /**
+   * Does pending work, then arms; a request that comes at the same time is not overlooked.
+   *
+   * @param token what {@link #isArmed} will be asked with
+   */
+  public void rearm(Object token) {
+    do {
+      runWork();
+      GATE.setVolatile(this, token);
+    } while (work != null);
+  }
+
+  /**
+   * Whether the fast path may go on: {@code token} is armed and nobody has asked for anything. One
+   * load, never hoisted out of a loop.
+   *
+   * @param token what the caller armed
+   * @return false if the slot was released, armed for somebody else, or the owner is asked to look
+   */
+  public boolean isArmed(Object token) {
+    return GATE.getOpaque(this) == token;
+  }
+
+  /** Asks the owner to take its slow path at its next operation. Any thread. */
+  public void disarm() {
+    GATE.setVolatile(this, (Object) null);
+  }
+
+  /**
+   * Whether others left work. One load.
+   *
+   * @return true if {@link #runWork} has something to do
+   */
+  public boolean workPending() {
+    return work != null;
+  }
+
+  /** Does what others left for this slot. The caller must own the slot. */
+  public void runWork() {
+    SlotWork.@Nullable Node head = work;
+    if (head == null) {
+      return;
+    }
+    for (SlotWork.@Nullable Node node = (SlotWork.Node) WORK.getAndSet(this, null);
+        node != null;
+        node = node.next()) {
+      node.work().runQueued(this);
+    }
+  }
+
+  /** Any thread: leaves work for the owner and closes the gate. */
+  void push(SlotWork newWork) {
+    if (newWork.enqueue(index)) {
+      SlotWork.@Nullable Node head;
+      do {
+        head = work;
+      } while (!WORK.compareAndSet(this, head, new SlotWork.Node(newWork, head)));
+    }
+    disarm();
+  }
+
+  @Override
+  public String toString() {
+    return "CpuSlot[index=" + index + ", shared=" + shared + ", owner=" + owner + "]";
+  }
+}

@@ -1,0 +1,226 @@
+package io.memcg4j.percpu;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The fixed set of slots of one instance.
+ *
+ * <p>Two kinds: <em>scope slots</em> are held for as long as a thread stays inside a scope, which for
+ * a parked virtual thread can be for ever; <em>shared slots</em> are claimed for one operation by
+ * threads that have no slot of their own. When all scope slots are held, further scopes hold {@link
+ * #overflow}, which caches nothing, and borrow a shared slot per operation, so that a million parked
+ * scopes hold no memory beyond the fixed set.
+ *
+ * <p>Thread-safe. Memory: about 300 bytes a slot.
+ */
+public final class CpuSlots {
+  private static final int MIN_SCOPE_SLOTS = 16;
+  private static final int MAX_DEFAULT_SCOPE_SLOTS = 256;
+  private static final int SCOPE_SLOTS_PER_CPU = 4;
+  private static final int MIN_SHARED_SLOTS = 4;
+  private static final int SPINS_BEFORE_YIELD = 64;
+  private static final int MAX_SLOTS = 1 << 12;
+
+  private final CpuSlot[] slots;
+  private final int nrScopeSlots;
+  private final CpuSlot overflow = new CpuSlot(-1, true);
+
+  private CpuSlots(int nrScopeSlots, int nrSharedSlots) {
+    this.nrScopeSlots = nrScopeSlots;
+    this.slots = new CpuSlot[nrScopeSlots + nrSharedSlots];
+    for (int i = 0; i < slots.length; i++) {
+      slots[i] = new CpuSlot(i, i >= nrScopeSlots);
+    }
+  }
+
+  /**
+   * Slots for this machine: four scope slots a processor (at least 16, at most 256) and two shared
+   * slots a processor (at least 4).
+   *
+   * @return a new set
+   */
+  public static CpuSlots create() {
+    int nrCpus = Runtime.getRuntime().availableProcessors();
+    int nrScope =
+        Math.min(MAX_DEFAULT_SCOPE_SLOTS, Math.max(MIN_SCOPE_SLOTS, nrCpus * SCOPE_SLOTS_PER_CPU));
+    return create(nrScope, Math.max(MIN_SHARED_SLOTS, 2 * nrCpus));
+  }
+
+  /**
+   * A set of a given size.
+   *
+   * @param nrScopeSlots slots that scopes can hold, {@code 0..4095}
+   * @param nrSharedSlots slots for single operations, {@code 1..4096}
+   * @return a new set
+   * @throws IllegalArgumentException if a number is out of range, or their sum is above 4096
+   */
+  public static CpuSlots create(int nrScopeSlots, int nrSharedSlots) {
+    if (nrScopeSlots < 0 || nrSharedSlots < 1 || nrScopeSlots + (long) nrSharedSlots > MAX_SLOTS) {
+      throw new IllegalArgumentException(
+          "number of slots out of range: nrScopeSlots=%d nrSharedSlots=%d legal=0..,1..,sum<=%d"
+              .formatted(nrScopeSlots, nrSharedSlots, MAX_SLOTS));
+    }
+    return new CpuSlots(nrScopeSlots, nrSharedSlots);
+  }
+
+  /**
+   * Number of slots of both kinds.
+   *
+   * @return the bound of {@link CpuSlot#index}
+   */
+  public int nrSlots() {
+    return slots.length;
+  }
+
+  /**
+   * Number of slots that scopes can hold.
+   *
+   * @return scope slots; they have the lower indexes
+   */
+  public int nrScopeSlots() {
+    return nrScopeSlots;
+  }
+
+  /**
+   * The slot at an index.
+   *
+   * @param index {@code 0..nrSlots-1}
+   * @return the slot, owned by whoever claimed it
+   */
+  public CpuSlot slot(int index) {
+    return slots[index];
+  }
+
+  /**
+   * The slot of scopes that found none free. Never owned, never armed; many scopes hold it at once.
+   *
+   * @return the slot that caches nothing
+   */
+  public CpuSlot overflow() {
+    return overflow;
+  }
+
+  /**
+   * Claims an idle scope slot for the calling thread. One CAS when {@code hint} is idle.
+   *
+   * @param hint index to try first: the slot that the thread held last, so that its caches are warm;
+   *     any number is accepted
+   * @return the slot, to be given back with {@link CpuSlot#release}; null if all are held
+   */
+  public @Nullable CpuSlot tryClaim(int hint) {
+    Thread thread = Thread.currentThread();
+    int index = hint >= 0 && hint < nrScopeSlots ? hint : 0;
+    for (int i = 0; i < nrScopeSlots; i++) {
+      CpuSlot slot = slots[index];
+      if (slot.tryOwn(thread)) {
+        return slot;
+      }
+      if (++index == nrScopeSlots) {
+        index = 0;
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Claims a shared slot for one operation of the calling thread. The holder must not block, call
+   * user code or claim a second one before it gives the slot back; so while all are taken the wait is
+   * short, and it spins and yields.
+   *
+   * @return the slot, to be given back with {@link CpuSlot#release}
+   */
+  public CpuSlot claimShared() {
+    Thread thread = Thread.currentThread();
+    int nrShared = slots.length - nrScopeSlots;
+    // Spread by thread; the same thread comes back to the same slot.
+    int start = (int) (((thread.threadId() * 0x9E3779B97F4A7C15L) >>> 33) % nrShared);
+    for (int spins = 0; ; spins++) {
+      for (int i = 0; i < nrShared; i++) {
+        int index = start + i < nrShared ? start + i : start + i - nrShared;
+        CpuSlot slot = slots[nrScopeSlots + index];
+        if (slot.tryOwn(thread)) {
+          return slot;
+        }
+      }
+      if (spins < SPINS_BEFORE_YIELD) {
+        Thread.onSpinWait();
+      } else {
+        Thread.yield();
+      }
+    }
+  }
+
+  /**
+   * Has {@code work} run once on every slot: at once, by the caller, on those that are idle; by the
+   * owner, at its next operation or at the latest when it leaves its scope, on those that are busy.
+   * The caller's own slot counts as busy unless it is named.
+   *
+   * @param work what to run; may be submitted again at any time
+   * @param own a slot that the caller owns, to run the work there at once; null if none
+   * @return on how many slots the work is still to be done
+   */
+  public int submit(SlotWork work, @Nullable CpuSlot own) {
+    Thread thread = Thread.currentThread();
+    int nrPending = 0;
+    for (CpuSlot slot : slots) {
+      if (slot == own) {
+        slot.runWork();
+        work.run(slot);
+      } else if (slot.tryOwn(thread)) {
+        runAndRelease(slot, work);
+      } else {
+        slot.push(work);
+        if (!finishIfIdle(slot, thread)) {
+          nrPending++;
+        }
+      }
+    }
+    return nrPending;
+  }
+
+  /**
+   * As {@link #submit(SlotWork, CpuSlot)} for a caller that owns no slot.
+   *
+   * @param work what to run
+   * @return on how many slots the work is still to be done
+   */
+  public int submit(SlotWork work) {
+    return submit(work, null);
+  }
+
+  private static void runAndRelease(CpuSlot slot, SlotWork work) {
+    try {
+      slot.runWork();
+      work.run(slot);
+    } finally {
+      slot.release();
+    }
+  }
+
+  /**
+   * The owner may have released the slot after the first look and before the push. It may also have
+   * done so without its store being visible yet: then the work waits for the next claim or submit.
+   */
+  private static boolean finishIfIdle(CpuSlot slot, Thread thread) {
+    if (slot.owner == null && slot.tryOwn(thread)) {
+      slot.release();
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * Number of slots that are held right now. Racy; for statistics and tests.
+   *
+   * @return {@code 0..nrSlots}
+   */
+  public int nrBusy() {
+    int nrBusy = 0;
+    for (CpuSlot slot : slots) {
+      if (slot.owner != null) {
+        nrBusy++;
+      }
+    }
+    return nrBusy;
+  }
+}
