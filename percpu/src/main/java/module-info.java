@@ -4,4 +4,6 @@ import org.jspecify.annotations.NullMarked;
 @NullMarked
 module io.memcg4j.percpu {
   requires static transitive org.jspecify;
+
+  exports io.memcg4j.percpu;
 }
