@@ -1,0 +1,47 @@
+package io.memcg4j.memcg;
+
+/**
+ * Space before the contended words of a counter, so that no neighbour on the heap shares their
+ * line.
+ */
+abstract class PageCounterLeftPadding {
+  byte l000, l001, l002, l003, l004, l005, l006, l007, l008, l009, l010, l011, l012, l013;
+  byte l014, l015, l016, l017, l018, l019, l020, l021, l022, l023, l024, l025, l026, l027;
+  byte l028, l029, l030, l031, l032, l033, l034, l035, l036, l037, l038, l039, l040, l041;
+  byte l042, l043, l044, l045, l046, l047, l048, l049, l050, l051, l052, l053, l054, l055;
+  byte l056, l057, l058, l059, l060, l061, l062, l063, l064, l065, l066, l067, l068, l069;
+  byte l070, l071, l072, l073, l074, l075, l076, l077, l078, l079, l080, l081, l082, l083;
+  byte l084, l085, l086, l087, l088, l089, l090, l091, l092, l093, l094, l095, l096, l097;
+  byte l098, l099, l100, l101, l102, l103, l104, l105, l106, l107, l108, l109, l110, l111;
+  byte l112, l113, l114, l115, l116, l117, l118, l119, l120, l121, l122, l123, l124, l125;
+  byte l126, l127;
+}
+
+/**
+ * The words that every charge writes. They share a line on purpose: whoever has just changed the
+ * word owns the line, so the look at the peak costs nothing.
+ *
+ * <p>Padding is made of bytes only: wider fields would leave a gap in front of them that the JVM
+ * fills with a field of a subclass.
+ */
+abstract class PageCounterState extends PageCounterLeftPadding {
+  /** Reserved and granted pages, packed; see {@link PageCounter}. */
+  volatile long word;
+
+  /** Most pages that were ever granted at once. */
+  volatile long peak;
+}
+
+/** Space behind the contended words of a counter. */
+abstract class PageCounterPadding extends PageCounterState {
+  byte r000, r001, r002, r003, r004, r005, r006, r007, r008, r009, r010, r011, r012, r013;
+  byte r014, r015, r016, r017, r018, r019, r020, r021, r022, r023, r024, r025, r026, r027;
+  byte r028, r029, r030, r031, r032, r033, r034, r035, r036, r037, r038, r039, r040, r041;
+  byte r042, r043, r044, r045, r046, r047, r048, r049, r050, r051, r052, r053, r054, r055;
+  byte r056, r057, r058, r059, r060, r061, r062, r063, r064, r065, r066, r067, r068, r069;
+  byte r070, r071, r072, r073, r074, r075, r076, r077, r078, r079, r080, r081, r082, r083;
+  byte r084, r085, r086, r087, r088, r089, r090, r091, r092, r093, r094, r095, r096, r097;
+  byte r098, r099, r100, r101, r102, r103, r104, r105, r106, r107, r108, r109, r110, r111;
+  byte r112, r113, r114, r115, r116, r117, r118, r119, r120, r121, r122, r123, r124, r125;
+  byte r126, r127;
+}
