@@ -5,4 +5,6 @@ import org.jspecify.annotations.NullMarked;
 module io.memcg4j.memcg {
   requires static transitive org.jspecify;
   requires transitive io.memcg4j.percpu;
+
+  exports io.memcg4j.memcg;
 }

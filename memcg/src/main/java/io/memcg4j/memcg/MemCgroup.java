@@ -1,0 +1,686 @@
+package io.memcg4j.memcg;
+
+import static java.lang.invoke.ConstantBootstraps.fieldVarHandle;
+import static java.lang.invoke.MethodHandles.lookup;
+
+import io.memcg4j.percpu.CpuSlot;
+import io.memcg4j.percpu.CpuSlots;
+import java.lang.invoke.VarHandle;
+import java.util.List;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A memory control group: a named node of a tree, with what it and everything below it uses, and a
+ * limit for that.
+ *
+ * <p>A charge is granted by the group and by all its ancestors, or by none. No limit is ever
+ * passed, except by {@link #forceCharge}, and by a limit that is lowered below what is used. A
+ * request that fits beside what was granted to others is not refused because of requests that are
+ * refused themselves.
+ *
+ * <p>All methods may be called by any thread. Those that take a {@link CpuSlot} are for its owner.
+ * Trees are independent of each other; a tree takes its slots from one {@link CpuSlots}.
+ *
+ * <p>Origin: the memory controller of cgroup v2. Deliberate differences: the root counts and can
+ * have a limit and events, as it stands for a part of one process and not for the machine.
+ */
+public final class MemCgroup {
+  /*
+   * Layout     the counter is an object of its own (see there). A group takes about half a KiB.
+   * Invariant  usage of a group at rest, after drain: what is charged to it and to its children.
+   *            A removed group keeps its counter and its parent: charges that were begun before
+   *            the removal and stock of a slot find their way to the ancestors, once. What the
+   *            counter of a removed group still shows is meaningless.
+   * Ordering   online is cleared before the stocks are drained; see StockDrain.
+   * Locks      create and remove: GroupTree.shape. Everything else: none.
+   * Origin     own design after struct mem_cgroup; children by hash.
+   */
+
+  /** Bytes of a page, the unit of charges. */
+  public static final int PAGE_SIZE = 4096;
+
+  /** {@code log2(PAGE_SIZE)}. */
+  public static final int PAGE_SHIFT = 12;
+
+  /** Pages that a slot charges at once, and the most that it holds in advance for one group. */
+  public static final int CHARGE_BATCH = 64;
+
+  /** Groups for which one slot holds pages in advance. */
+  public static final int STOCK_GROUPS = 4;
+
+  /** All slots together hold at most this part of a limit in advance: {@code 1/32}. */
+  public static final int MAX_STOCK_FRACTION = 32;
+
+  /** How often a charge that was refused is tried again, as long as something is freed. */
+  public static final int MAX_RECLAIM_RETRIES = 16;
+
+  /** Most pages of one request: 32 GiB. */
+  public static final long MAX_REQUEST_PAGES = PageCounter.MAX_REQUEST_PAGES;
+
+  /** What {@link #max} returns when there is no limit. */
+  public static final long UNLIMITED = Long.MAX_VALUE;
+
+  private static final VarHandle STATE =
+      fieldVarHandle(lookup(), "state", VarHandle.class, MemCgroup.class, GroupState.class);
+  private static final VarHandle MAX_EVENTS =
+      fieldVarHandle(lookup(), "maxEvents", VarHandle.class, MemCgroup.class, long.class);
+  private static final VarHandle LOCAL_MAX_EVENTS =
+      fieldVarHandle(lookup(), "localMaxEvents", VarHandle.class, MemCgroup.class, long.class);
+
+  /** A floor above, called by the tree. One instance per type and tree, see {@link #subsystem}. */
+  public interface Subsystem {
+    /**
+     * Gives back what the slot holds in advance for groups of the subtree, with {@link
+     * #unchargeNow}. Called with the slot owned by the calling thread, also in the middle of {@link
+     * #charge} on that very slot. Must not block, throw, charge, or uncharge by slot.
+     *
+     * @param slot the slot to drain
+     * @param subtree the group at its top
+     */
+    void drain(CpuSlot slot, MemCgroup subtree);
+
+    /**
+     * A racy look, by any thread, whether {@link #drain} of that slot would find something. It may
+     * overlook what is put there at the same time, nothing else.
+     *
+     * @param slot a slot that the caller need not own
+     * @param subtree the group at its top
+     * @return true if in doubt
+     */
+    default boolean holds(CpuSlot slot, MemCgroup subtree) {
+      return true;
+    }
+
+    /**
+     * A group is being removed: it is offline and has no children. Called with the tree's lock
+     * held, so that removals come one after the other. Must not block, throw, create or remove
+     * groups.
+     *
+     * @param dying the group
+     * @param parent where what it still owns goes; online
+     */
+    void offline(MemCgroup dying, MemCgroup parent);
+  }
+
+  /** One word that the floor above keeps per group. */
+  public interface GroupState {}
+
+  private final GroupTree tree;
+  private final @Nullable MemCgroup parent;
+  private final MemCgroup root;
+  private final String name;
+  private final int depth;
+  private final PageCounter counter;
+
+  private volatile boolean online = true;
+  private volatile @Nullable GroupState state;
+  private volatile @Nullable ConcurrentHashMap<String, MemCgroup> children; // made by the first
+  private volatile long maxEvents;
+  private volatile long localMaxEvents;
+
+  private MemCgroup(GroupTree tree, @Nullable MemCgroup parent, String name) {
+    this.tree = tree;
+    this.parent = parent;
+    this.root = parent == null ? this : parent.root;
+    this.name = name;
+    this.depth = parent == null ? 0 : parent.depth + 1;
+    this.counter = new PageCounter(parent == null ? null : parent.counter);
+  }
+
+  // ---- tree
+
+  /**
+   * The root of a new tree, with slots of its own.
+   *
+   * @return a group without a limit
+   */
+  public static MemCgroup root() {
+    return root(CpuSlots.create());
+  }
+
+  /**
+   * The root of a new tree.
+   *
+   * @param slots the slots of the instance
+   * @return a group without a limit
+   */
+  public static MemCgroup root(CpuSlots slots) {
+    return new MemCgroup(new GroupTree(slots), null, "");
+  }
+
+  /**
+   * The slots of this tree.
+   *
+   * @return what the root was made with
+   */
+  public CpuSlots slots() {
+    return tree.slots();
+  }
+
+  /**
+   * The root of this tree.
+   *
+   * @return this group if it is the root
+   */
+  public MemCgroup treeRoot() {
+    return root;
+  }
+
+  /**
+   * The group above.
+   *
+   * @return null for the root; a removed group keeps its parent
+   */
+  public @Nullable MemCgroup parent() {
+    return parent;
+  }
+
+  /**
+   * The name below the parent.
+   *
+   * @return empty for the root
+   */
+  public String name() {
+    return name;
+  }
+
+  /**
+   * The names from the root to here.
+   *
+   * @return {@code /} for the root, {@code /a/b} below it; a removed group keeps its path
+   */
+  public String path() {
+    if (parent == null) {
+      return "/";
+    }
+    StringBuilder path = new StringBuilder();
+    for (MemCgroup group = this; group.parent != null; group = group.parent) {
+      path.insert(0, group.name).insert(0, '/');
+    }
+    return path.toString();
+  }
+
+  /**
+   * The groups directly below.
+   *
+   * @return a copy, in no order; without those that come or go during the call, or with them
+   */
+  public List<MemCgroup> children() {
+    ConcurrentHashMap<String, MemCgroup> map = children;
+    return map == null ? List.of() : List.copyOf(map.values());
+  }
+
+  /**
+   * Whether the group is part of the tree.
+   *
+   * @return false once {@link #remove} has taken effect
+   */
+  public boolean isOnline() {
+    return online;
+  }
+
+  /**
+   * Whether a group is this one or lies above it.
+   *
+   * @param ancestorOrSelf the other group
+   * @return true also for the group itself; false for one of another tree
+   */
+  public boolean isDescendantOf(MemCgroup ancestorOrSelf) {
+    MemCgroup group = this;
+    while (group.parent != null && group.depth > ancestorOrSelf.depth) {
+      group = group.parent;
+    }
+    return group == ancestorOrSelf;
+  }
+
+  /** The lowest group that both are below, or are; both of one tree. */
+  MemCgroup commonAncestor(MemCgroup other) {
+    MemCgroup ancestor = this;
+    while (ancestor.parent != null && !other.isDescendantOf(ancestor)) {
+      ancestor = ancestor.parent;
+    }
+    return ancestor;
+  }
+
+  /**
+   * Adds a group below this one.
+   *
+   * @param childName 1 to 255 chars, without {@code /} and control characters; not {@code .} or
+   *     {@code ..}
+   * @return the new group, without a limit of its own
+   * @throws IllegalArgumentException if the name is not allowed
+   * @throws IllegalStateException if there is a child of that name, or this group was removed
+   */
+  public MemCgroup create(String childName) {
+    GroupName.check(childName);
+    ReentrantLock shape = tree.shape();
+    shape.lock();
+    try {
+      checkOnline("create");
+      ConcurrentHashMap<String, MemCgroup> map = children;
+      if (map == null) {
+        map = new ConcurrentHashMap<>(2);
+        children = map;
+      }
+      MemCgroup child = new MemCgroup(tree, this, childName);
+      if (map.putIfAbsent(childName, child) != null) {
+        throw new IllegalStateException("group exists: group=" + child.path());
+      }
+      return child;
+    } finally {
+      shape.unlock();
+    }
+  }
+
+  /**
+   * Looks a group up. Takes no lock; the cost does not depend on the number of groups.
+   *
+   * @param path names with {@code /} between them; from the root with a leading {@code /}, else
+   *     from this group. {@code /} is the root.
+   * @return null if there is no such group, or the path has an empty name in it
+   */
+  public @Nullable MemCgroup find(String path) {
+    MemCgroup group = this;
+    int start = 0;
+    if (path.startsWith("/")) {
+      group = root;
+      start = 1;
+      if (path.length() == 1) {
+        return group;
+      }
+    }
+    while (true) {
+      int end = path.indexOf('/', start);
+      ConcurrentHashMap<String, MemCgroup> map = group.children;
+      MemCgroup child =
+          map == null ? null : map.get(path.substring(start, end < 0 ? path.length() : end));
+      if (child == null || end < 0) {
+        return child;
+      }
+      group = child;
+      start = end + 1;
+    }
+  }
+
+  /**
+   * Takes the group out of the tree. What slots hold in advance for it goes back, on busy slots
+   * when their owner gets to it. What is still charged to it stays charged to its ancestors until
+   * it is uncharged there.
+   *
+   * <p>Cost: does not depend on what is charged; grows with the number of slots, and with what the
+   * floors above hand to the parent.
+   *
+   * @throws IllegalStateException if it has children, was removed before, or is the root
+   */
+  public void remove() {
+    MemCgroup above = parent;
+    if (above == null) {
+      throw new IllegalStateException("the root cannot be removed: group=/");
+    }
+    ReentrantLock shape = tree.shape();
+    shape.lock();
+    try {
+      checkOnline("remove");
+      ConcurrentHashMap<String, MemCgroup> map = children;
+      if (map != null && !map.isEmpty()) {
+        throw new IllegalStateException(
+            "group has children: group=%s children=%d".formatted(path(), map.size()));
+      }
+      online = false;
+      if (above.children != null) {
+        above.children.remove(name);
+      }
+      tree.offline(this, above);
+    } finally {
+      shape.unlock();
+    }
+    tree.stockDrain().drain(this);
+  }
+
+  private void checkOnline(String operation) {
+    if (!online) {
+      throw new IllegalStateException(
+          "group was removed: group=%s operation=%s".formatted(path(), operation));
+    }
+  }
+
+  // ---- limits and figures
+
+  /**
+   * What the group and everything below it is charged, with what slots hold in advance: exact after
+   * {@link #drain} once nobody charges or frees.
+   *
+   * @return bytes
+   */
+  public long usage() {
+    return counter.usage() << PAGE_SHIFT;
+  }
+
+  /**
+   * The highest {@link #usage} so far; requests that were refused are not in it.
+   *
+   * @return bytes
+   */
+  public long peak() {
+    return counter.peak() << PAGE_SHIFT;
+  }
+
+  /**
+   * The limit of this group.
+   *
+   * @return bytes, a multiple of {@link #PAGE_SIZE}; {@link #UNLIMITED} if there is none
+   */
+  public long max() {
+    return pagesToBytes(counter.max());
+  }
+
+  /**
+   * Sets the limit. Takes effect at once for all charges that are not granted yet. A limit below
+   * what is used is legal: charges are then refused until enough is freed. When it is lowered,
+   * slots give back what they hold in advance.
+   *
+   * @param nrBytes {@code >= 0}, rounded down to pages; 4 PiB and more, as {@link #UNLIMITED},
+   *     means no limit
+   * @throws IllegalArgumentException if it is negative
+   */
+  public void setMax(long nrBytes) {
+    if (nrBytes < 0) {
+      throw new IllegalArgumentException(
+          "memory.max out of range: group=%s maxBytes=%d legal=0..%d"
+              .formatted(path(), nrBytes, UNLIMITED));
+    }
+    long nrPages = Math.min(nrBytes >> PAGE_SHIFT, PageCounter.UNLIMITED_PAGES);
+    long before = counter.max();
+    counter.setMax(nrPages);
+    if (nrPages < before) {
+      drain();
+    }
+  }
+
+  /**
+   * What happened here and below.
+   *
+   * @return exact counts since the group was made
+   */
+  public MemoryEvents events() {
+    return new MemoryEvents(maxEvents);
+  }
+
+  /**
+   * What happened at this very group.
+   *
+   * @return exact counts since the group was made
+   */
+  public MemoryEvents eventsLocal() {
+    return new MemoryEvents(localMaxEvents);
+  }
+
+  /**
+   * Gives back what slots hold in advance for this group and everything below it: on idle slots
+   * before it returns, on busy ones when their owner gets to it, at the latest when it leaves its
+   * scope.
+   */
+  public void drain() {
+    tree.stockDrain().drain(this);
+  }
+
+  /**
+   * What one slot may hold in advance for this group, page stock and stocks of the floors above
+   * together. With {@link #STOCK_GROUPS} groups a slot and all slots full, that is {@code 1/}{@link
+   * #MAX_STOCK_FRACTION} of the lowest limit on the way to the root. The page stock keeps below one
+   * half of it, so it holds nothing when that is less than a page.
+   *
+   * @return bytes, not rounded; at most {@code 2 * CHARGE_BATCH} pages
+   */
+  public long stockBudgetBytes() {
+    long mostPages = 2L * CHARGE_BATCH;
+    long nrShares = (long) MAX_STOCK_FRACTION * STOCK_GROUPS * slots().nrSlots();
+    long lowest = counter.lowestMax();
+    return lowest >= mostPages * nrShares
+        ? mostPages << PAGE_SHIFT
+        : (lowest << PAGE_SHIFT) / nrShares;
+  }
+
+  /** Pages that a slot may hold in its page stock; none for a removed group. */
+  long pageStockCapacity() {
+    return online ? (stockBudgetBytes() / 2) >> PAGE_SHIFT : 0;
+  }
+
+  PageCounter counter() {
+    return counter;
+  }
+
+  GroupTree tree() {
+    return tree;
+  }
+
+  private static long pagesToBytes(long nrPages) {
+    return nrPages == PageCounter.UNLIMITED_PAGES ? UNLIMITED : nrPages << PAGE_SHIFT;
+  }
+
+  // ---- charges, for the floor above
+
+  /**
+   * Charges pages, for the floor above. Plain loads and stores when the slot holds enough in
+   * advance. When a limit refuses, everything that idle slots hold in advance below that limit is
+   * given back, busy slots are asked, and the charge is tried again while that frees something.
+   *
+   * <p>Legal for a group that was removed meanwhile: the ancestors are charged too, as ever.
+   *
+   * @param slot a slot that the caller owns
+   * @param nrPages {@code 1..MAX_REQUEST_PAGES}
+   * @return null if charged; else the group whose limit refused; the event is counted there
+   * @throws IllegalArgumentException if {@code nrPages} is out of range
+   */
+  public @Nullable MemCgroup charge(CpuSlot slot, long nrPages) {
+    MemCgroup refusing = tryCharge(slot, nrPages);
+    return refusing == null ? null : LimitHit.seek(this, slot, nrPages, refusing);
+  }
+
+  /**
+   * Charges pages by way of the slot's page stock, without seeking any below a limit that refuses,
+   * and without an event.
+   *
+   * @param slot a slot that the caller owns
+   * @param nrPages {@code 1..MAX_REQUEST_PAGES}
+   * @return null if charged; else the group whose limit refused
+   * @throws IllegalArgumentException if {@code nrPages} is out of range
+   */
+  public @Nullable MemCgroup tryCharge(CpuSlot slot, long nrPages) {
+    checkRequest(nrPages);
+    PageStock stock = tree.stock(slot);
+    if (stock.consume(this, nrPages)) {
+      return null;
+    }
+    long nrMore = batchBeyond(stock, nrPages);
+    if (nrMore > 0 && counter.tryChargeAtOnce(nrPages + nrMore)) {
+      stock.refill(this, nrMore);
+      return null;
+    }
+    return groupOf(counter.tryCharge(nrPages));
+  }
+
+  /**
+   * Pages to charge in advance: up to the batch, but little for a small group, and less and less as
+   * a limit comes near, so that all slots together leave half of what is free.
+   */
+  private long batchBeyond(PageStock stock, long nrPages) {
+    if (nrPages >= CHARGE_BATCH) {
+      return 0;
+    }
+    long nrMore = Math.min(CHARGE_BATCH - nrPages, stock.space(this));
+    nrMore = Math.min(nrMore, counter.usage() / MAX_STOCK_FRACTION);
+    return nrMore <= 0
+        ? 0
+        : Math.min(nrMore, (counter.room() - nrPages) / (2L * slots().nrSlots()));
+  }
+
+  /**
+   * Gives pages back to the slot's page stock; what it may not hold goes to the counters.
+   *
+   * @param slot a slot that the caller owns
+   * @param nrPages {@code >= 1}; at most what is charged
+   * @throws IllegalArgumentException if {@code nrPages} is out of range
+   * @throws IllegalStateException if more comes back than was charged
+   */
+  public void uncharge(CpuSlot slot, long nrPages) {
+    checkUncharge(nrPages);
+    tree.stock(slot).refill(this, nrPages);
+  }
+
+  /**
+   * Charges pages straight to the counters.
+   *
+   * @param nrPages {@code 1..MAX_REQUEST_PAGES}
+   * @return null if charged; else the group whose limit refused; no event is counted
+   * @throws IllegalArgumentException if {@code nrPages} is out of range
+   */
+  public @Nullable MemCgroup tryChargeNow(long nrPages) {
+    checkRequest(nrPages);
+    return groupOf(counter.tryCharge(nrPages));
+  }
+
+  /**
+   * Charges pages whatever the limits say. When a limit is passed by that, the event is counted
+   * once, at the nearest such group.
+   *
+   * @param nrPages {@code 1..MAX_REQUEST_PAGES}
+   * @throws IllegalArgumentException if {@code nrPages} is out of range
+   */
+  public void forceCharge(long nrPages) {
+    checkRequest(nrPages);
+    MemCgroup passed = groupOf(counter.force(nrPages));
+    if (passed != null) {
+      passed.countMaxEvent();
+    }
+  }
+
+  /**
+   * Gives pages back to the counters of this group and its ancestors.
+   *
+   * @param nrPages {@code >= 1}; at most what is charged
+   * @throws IllegalArgumentException if {@code nrPages} is out of range
+   * @throws IllegalStateException if more comes back than was charged; nothing is changed then
+   */
+  public void unchargeNow(long nrPages) {
+    checkUncharge(nrPages);
+    counter.uncharge(nrPages);
+  }
+
+  /**
+   * The exception for a refusal that {@link #charge} on that slot has just returned.
+   *
+   * @param slot the slot, still owned by the caller
+   * @param refusedBy what {@code charge} returned
+   * @param requestedBytes what was asked for, as the caller of the floor above counts it
+   * @return the exception, not thrown
+   */
+  public MemoryLimitException refusal(CpuSlot slot, MemCgroup refusedBy, long requestedBytes) {
+    PageStock stock = tree.stock(slot);
+    return refusal(refusedBy, requestedBytes, stock.reclaimRounds, stock.freedPages << PAGE_SHIFT);
+  }
+
+  /**
+   * The exception for a refusal by {@link #tryCharge} or {@link #tryChargeNow}, which seek nothing.
+   *
+   * @param refusedBy the group whose limit refused
+   * @param requestedBytes what was asked for, as the caller of the floor above counts it
+   * @return the exception, not thrown
+   */
+  public MemoryLimitException refusal(MemCgroup refusedBy, long requestedBytes) {
+    return refusal(refusedBy, requestedBytes, 0, 0);
+  }
+
+  private MemoryLimitException refusal(
+      MemCgroup refusedBy, long requestedBytes, int reclaimRounds, long freedBytes) {
+    return new MemoryLimitException(
+        path(),
+        refusedBy.path(),
+        requestedBytes,
+        refusedBy.usage(),
+        refusedBy.max(),
+        reclaimRounds,
+        freedBytes,
+        requestedBytes <= pagesToBytes(counter.lowestMax()));
+  }
+
+  /** The group whose counter it is: this one or an ancestor. */
+  private @Nullable MemCgroup groupOf(@Nullable PageCounter level) {
+    if (level == null) {
+      return null;
+    }
+    MemCgroup group = this;
+    while (group != null && group.counter != level) {
+      group = group.parent;
+    }
+    return group;
+  }
+
+  void countMaxEvent() {
+    LOCAL_MAX_EVENTS.getAndAdd(this, 1L);
+    for (MemCgroup group = this; group != null; group = group.parent) {
+      MAX_EVENTS.getAndAdd(group, 1L);
+    }
+  }
+
+  private static void checkRequest(long nrPages) {
+    if (nrPages < 1 || nrPages > MAX_REQUEST_PAGES) {
+      throw outOfRange(nrPages, MAX_REQUEST_PAGES);
+    }
+  }
+
+  private static void checkUncharge(long nrPages) {
+    if (nrPages < 1 || nrPages > PageCounter.UNLIMITED_PAGES) {
+      throw outOfRange(nrPages, PageCounter.UNLIMITED_PAGES);
+    }
+  }
+
+  private static IllegalArgumentException outOfRange(long nrPages, long mostPages) {
+    return new IllegalArgumentException(
+        "number of pages out of range: nrPages=%d legal=1..%d".formatted(nrPages, mostPages));
+  }
+
+  // ---- hooks for the floors above
+
+  /**
+   * The instance of a subsystem for this tree.
+   *
+   * @param type names it; one instance per type and tree
+   * @param factory makes it on first use, from the root; called with the tree's lock held, so it
+   *     must not create or remove groups
+   * @param <S> its type
+   * @return the same instance for every group of the tree
+   */
+  public <S extends Subsystem> S subsystem(
+      Class<S> type, Function<? super MemCgroup, ? extends S> factory) {
+    return tree.subsystem(type, root, factory);
+  }
+
+  /**
+   * The word of the floor above. A volatile read.
+   *
+   * @return null until it is set
+   */
+  public @Nullable GroupState state() {
+    return state;
+  }
+
+  /**
+   * Replaces the word of the floor above. A volatile compare-and-set, by identity.
+   *
+   * @param expected what must be there
+   * @param next what to put there
+   * @return whether it was replaced
+   */
+  public boolean compareAndSetState(@Nullable GroupState expected, @Nullable GroupState next) {
+    return STATE.compareAndSet(this, expected, next);
+  }
+
+  @Override
+  public String toString() {
+    return "MemCgroup[" + path() + "]";
+  }
+}

@@ -1,0 +1,122 @@
+package io.memcg4j.memcg;
+
+/**
+ * A charge that a limit refused. Nothing was charged, and nothing is left behind.
+ *
+ * <p>Made only where the refusal is turned into an exception; callers for whom a refusal is an
+ * ordinary answer use the forms that return it as a value. Figures are of the moment in which it
+ * was made: the limit may have room again by now.
+ */
+public final class MemoryLimitException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  private final String group;
+  private final String limitedBy;
+  private final long requestedBytes;
+  private final long usageBytes;
+  private final long maxBytes;
+  private final int reclaimRounds;
+  private final long freedBytes;
+  private final boolean retryable;
+
+  MemoryLimitException(
+      String group,
+      String limitedBy,
+      long requestedBytes,
+      long usageBytes,
+      long maxBytes,
+      int reclaimRounds,
+      long freedBytes,
+      boolean retryable) {
+    super(
+        "memory.max exceeded: group=%s limitedBy=%s requestedBytes=%d usageBytes=%d maxBytes=%s"
+                .formatted(
+                    group,
+                    limitedBy,
+                    requestedBytes,
+                    usageBytes,
+                    maxBytes == MemCgroup.UNLIMITED ? "max" : Long.toString(maxBytes))
+            + " reclaimRounds=%d freedBytes=%d retryable=%b"
+                .formatted(reclaimRounds, freedBytes, retryable));
+    this.group = group;
+    this.limitedBy = limitedBy;
+    this.requestedBytes = requestedBytes;
+    this.usageBytes = usageBytes;
+    this.maxBytes = maxBytes;
+    this.reclaimRounds = reclaimRounds;
+    this.freedBytes = freedBytes;
+    this.retryable = retryable;
+  }
+
+  /**
+   * Path of the group that was to be charged.
+   *
+   * @return as {@link MemCgroup#path}
+   */
+  public String group() {
+    return group;
+  }
+
+  /**
+   * Path of the group whose limit refused: {@link #group} or one of its ancestors.
+   *
+   * @return as {@link MemCgroup#path}
+   */
+  public String limitedBy() {
+    return limitedBy;
+  }
+
+  /**
+   * What was asked for.
+   *
+   * @return bytes, as the caller counted them: not rounded up to pages
+   */
+  public long requestedBytes() {
+    return requestedBytes;
+  }
+
+  /**
+   * Usage of the group that refused.
+   *
+   * @return bytes
+   */
+  public long usageBytes() {
+    return usageBytes;
+  }
+
+  /**
+   * Limit of the group that refused.
+   *
+   * @return bytes, {@link MemCgroup#UNLIMITED} if it was lifted meanwhile
+   */
+  public long maxBytes() {
+    return maxBytes;
+  }
+
+  /**
+   * How often memory was sought below the limit before the request was given up.
+   *
+   * @return {@code 0..}{@link MemCgroup#MAX_RECLAIM_RETRIES}; 0 if nothing could have helped
+   */
+  public int reclaimRounds() {
+    return reclaimRounds;
+  }
+
+  /**
+   * What those rounds freed below the limit; racy, as others charge and free meanwhile.
+   *
+   * @return bytes
+   */
+  public long freedBytes() {
+    return freedBytes;
+  }
+
+  /**
+   * Whether the same request can succeed once others have freed memory.
+   *
+   * @return false if it is larger than the lowest limit above it, so that it can never fit
+   */
+  public boolean retryable() {
+    return retryable;
+  }
+}

@@ -1,0 +1,165 @@
+package io.memcg4j.memcg;
+
+import static java.lang.invoke.MethodHandles.arrayElementVarHandle;
+
+import java.lang.invoke.VarHandle;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Pages that one slot holds in advance for a few groups: charged to the group and its ancestors,
+ * but to no object yet. It turns most charges and uncharges of a page into plain loads and stores.
+ */
+final class PageStock {
+  /*
+   * Layout     STOCK_GROUPS entries (group, nrPages, capacity), in arrays with a cache line pair of
+   *            unused elements on both sides, as the neighbours belong to other threads.
+   * Invariant  0 <= nrPages <= capacity for every entry; a group has at most one entry; the pages of
+   *            an entry are charged to its group.
+   *            capacity is what the group's limits allowed when the entry was made; a limit that is
+   *            lowered, and removal, have every slot drained, which drops the entry.
+   * Ordering   plain access by the owner of the slot; claim and release of the slot order owners.
+   *            Only holds() is for others: a racy look at the group alone. What it may miss was
+   *            parked while it looked; a group that it sees was really there, as references
+   *            do not tear.
+   * Locks      none. Gives pages back to the counters while the slot is held, which never blocks.
+   * Origin     the memcg stock of Linux mm/memcontrol.c: several groups per CPU, round robin
+   *            eviction. It keeps half when it overflows, so a charge and an uncharge that
+   *            alternate at the edge do not go to the counters each time.
+   */
+  private static final VarHandle GROUPS = arrayElementVarHandle(MemCgroup[].class);
+  private static final int PADDING_BYTES = 128;
+  private static final int GROUP_BASE = PADDING_BYTES / 4; // a reference takes 4 bytes, or 8
+  private static final int PAGE_BASE = PADDING_BYTES / Long.BYTES;
+  private static final int NR_ENTRIES = MemCgroup.STOCK_GROUPS;
+
+  private final @Nullable MemCgroup[] groups =
+      new @Nullable MemCgroup[GROUP_BASE + NR_ENTRIES + GROUP_BASE];
+  private final long[] pages = new long[PAGE_BASE + 2 * NR_ENTRIES + PAGE_BASE];
+  private int nextVictim;
+
+  /** What the latest limit hit on this slot came to, for the text of the refusal. */
+  int reclaimRounds;
+
+  long freedPages;
+
+  /**
+   * Takes pages that are there already. A part is never taken.
+   *
+   * @return false if there are too few; nothing has changed then
+   */
+  boolean consume(MemCgroup group, long nrPages) {
+    int entry = find(group);
+    if (entry < 0 || held(entry) < nrPages) {
+      return false;
+    }
+    setHeld(entry, held(entry) - nrPages);
+    return true;
+  }
+
+  /** How many pages more this slot may hold for the group. */
+  long space(MemCgroup group) {
+    int entry = find(group);
+    return entry < 0 ? group.pageStockCapacity() : capacity(entry) - held(entry);
+  }
+
+  /**
+   * Takes over pages that are charged to the group; what it may not hold goes to the counters. An
+   * entry for a new group drives out another one when all are taken.
+   */
+  void refill(MemCgroup group, long nrPages) {
+    int entry = find(group);
+    if (entry < 0) {
+      long capacity = group.pageStockCapacity();
+      if (nrPages > capacity) {
+        group.unchargeNow(nrPages);
+        return;
+      }
+      entry = emptyEntry();
+      groups[GROUP_BASE + entry] = group;
+      pages[PAGE_BASE + NR_ENTRIES + entry] = capacity;
+    }
+    long sum = held(entry) + nrPages;
+    if (sum > capacity(entry)) {
+      long kept = capacity(entry) / 2;
+      group.unchargeNow(sum - kept);
+      sum = kept;
+    }
+    setHeld(entry, sum);
+  }
+
+  /** Gives back what is held for {@code subtree}, if any, and for groups that were removed. */
+  void drain(@Nullable MemCgroup subtree) {
+    for (int entry = 0; entry < NR_ENTRIES; entry++) {
+      MemCgroup group = groups[GROUP_BASE + entry];
+      if (group != null
+          && (!group.isOnline() || (subtree != null && group.isDescendantOf(subtree)))) {
+        empty(entry, group);
+      }
+    }
+  }
+
+  /** Racy, any thread: whether an entry for the subtree is there. */
+  boolean holds(MemCgroup subtree) {
+    for (int entry = 0; entry < NR_ENTRIES; entry++) {
+      MemCgroup group = (MemCgroup) GROUPS.getOpaque(groups, GROUP_BASE + entry);
+      if (group != null && group.isDescendantOf(subtree)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private int find(MemCgroup group) {
+    for (int entry = 0; entry < NR_ENTRIES; entry++) {
+      if (groups[GROUP_BASE + entry] == group) {
+        return entry;
+      }
+    }
+    return -1;
+  }
+
+  private int emptyEntry() {
+    for (int entry = 0; entry < NR_ENTRIES; entry++) {
+      if (groups[GROUP_BASE + entry] == null) {
+        return entry;
+      }
+    }
+    int entry = nextVictim;
+    nextVictim = (entry + 1) % NR_ENTRIES;
+    MemCgroup group = groups[GROUP_BASE + entry];
+    if (group != null) {
+      empty(entry, group);
+    }
+    return entry;
+  }
+
+  private void empty(int entry, MemCgroup group) {
+    long nrPages = held(entry);
+    groups[GROUP_BASE + entry] = null;
+    setHeld(entry, 0);
+    if (nrPages > 0) {
+      group.unchargeNow(nrPages);
+    }
+  }
+
+  /** Racy unless the caller owns the slot: all pages held here, for tests and statistics. */
+  long nrPages() {
+    long sum = 0;
+    for (int entry = 0; entry < NR_ENTRIES; entry++) {
+      sum += held(entry);
+    }
+    return sum;
+  }
+
+  private long held(int entry) {
+    return pages[PAGE_BASE + entry];
+  }
+
+  private void setHeld(int entry, long nrPages) {
+    pages[PAGE_BASE + entry] = nrPages;
+  }
+
+  private long capacity(int entry) {
+    return pages[PAGE_BASE + NR_ENTRIES + entry];
+  }
+}
