@@ -32,7 +32,7 @@ abstract class PageCounterState extends PageCounterLeftPadding {
   volatile long peak;
 }
 
-/** Space behind the contended words of a counter. */
+/** Space behind the contended words; eight more, as some fill the gap in front of the words. */
 abstract class PageCounterPadding extends PageCounterState {
   byte r000, r001, r002, r003, r004, r005, r006, r007, r008, r009, r010, r011, r012, r013;
   byte r014, r015, r016, r017, r018, r019, r020, r021, r022, r023, r024, r025, r026, r027;
@@ -44,4 +44,5 @@ abstract class PageCounterPadding extends PageCounterState {
   byte r098, r099, r100, r101, r102, r103, r104, r105, r106, r107, r108, r109, r110, r111;
   byte r112, r113, r114, r115, r116, r117, r118, r119, r120, r121, r122, r123, r124, r125;
   byte r126, r127;
+  byte r128, r129, r130, r131, r132, r133, r134, r135;
 }

@@ -1,0 +1,41 @@
+package io.memcg4j.memcg;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.openjdk.jol.info.ClassLayout;
+import org.openjdk.jol.info.FieldLayout;
+
+class PaddingTest {
+  private static final int LINE_PAIR = 128;
+
+  @Test
+  void pageCounter_contendedWords_areAloneOnTheirLines() {
+    ClassLayout layout = ClassLayout.parseClass(PageCounter.class);
+    long word = offsetOf(layout, "word");
+    long peak = offsetOf(layout, "peak");
+    long first = Math.min(word, peak);
+    long last = Math.max(word, peak) + Long.BYTES;
+    assertTrue(
+        last - first == 2 * Long.BYTES, "word and peak share a line: " + layout.toPrintable());
+    for (FieldLayout field : layout.fields()) {
+      if (field.typeClass().equals("byte")
+          || field.name().equals("word")
+          || field.name().equals("peak")) {
+        continue;
+      }
+      boolean near =
+          field.offset() + field.size() > first - LINE_PAIR && field.offset() < last + LINE_PAIR;
+      assertTrue(!near, "too near to the word: " + field + "\n" + layout.toPrintable());
+    }
+    assertTrue(first >= LINE_PAIR, "an object in front could share the line: offset=" + first);
+  }
+
+  private static long offsetOf(ClassLayout layout, String name) {
+    return layout.fields().stream()
+        .filter(field -> field.name().equals(name))
+        .findFirst()
+        .orElseThrow()
+        .offset();
+  }
+}
