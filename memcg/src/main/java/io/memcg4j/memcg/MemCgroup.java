@@ -571,6 +571,21 @@ public final class MemCgroup {
   }
 
   /**
+   * For the floors above: the error for memory that was charged but could not be mapped; the caller
+   * has undone the charge.
+   *
+   * @param requestedBytes what was asked for
+   * @param mappedBytes what the allocator has mapped already
+   * @param rangeBytes the most that it can map
+   * @return an error with {@link MemoryLimitException#OS} as the limit
+   */
+  public MemoryLimitException mappingRefused(
+      long requestedBytes, long mappedBytes, long rangeBytes) {
+    return new MemoryLimitException(
+        path(), MemoryLimitException.OS, requestedBytes, mappedBytes, rangeBytes, 0, 0, true);
+  }
+
+  /**
    * The exception for a refusal that {@link #charge} on that slot has just returned.
    *
    * @param slot the slot, still owned by the caller

@@ -8,6 +8,9 @@ package io.memcg4j.memcg;
  * was made: the limit may have room again by now.
  */
 public final class MemoryLimitException extends RuntimeException {
+  /** What {@link #limitedBy} says when no group refused but memory could not be mapped. */
+  public static final String OS = "os";
+
   private static final long serialVersionUID = 1L;
 
   private final String group;
@@ -29,8 +32,9 @@ public final class MemoryLimitException extends RuntimeException {
       long freedBytes,
       boolean retryable) {
     super(
-        "memory.max exceeded: group=%s limitedBy=%s requestedBytes=%d usageBytes=%d maxBytes=%s"
+        "%s: group=%s limitedBy=%s requestedBytes=%d usageBytes=%d maxBytes=%s"
                 .formatted(
+                    limitedBy.equals(OS) ? "memory refused by the OS" : "memory.max exceeded",
                     group,
                     limitedBy,
                     requestedBytes,
@@ -60,7 +64,7 @@ public final class MemoryLimitException extends RuntimeException {
   /**
    * Path of the group whose limit refused: {@link #group} or one of its ancestors.
    *
-   * @return as {@link MemCgroup#path}
+   * @return as {@link MemCgroup#path}; {@link #OS} if memory could not be mapped
    */
   public String limitedBy() {
     return limitedBy;

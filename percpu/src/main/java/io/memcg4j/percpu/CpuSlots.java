@@ -109,7 +109,7 @@ public final class CpuSlots {
    */
   public @Nullable CpuSlot tryClaim(int hint) {
     Thread thread = Thread.currentThread();
-    int index = hint >= 0 && hint < nrScopeSlots ? hint : 0;
+    int index = nrScopeSlots == 0 ? 0 : Math.floorMod(hint, nrScopeSlots);
     for (int i = 0; i < nrScopeSlots; i++) {
       CpuSlot slot = slots[index];
       if (slot.tryOwn(thread)) {
@@ -120,6 +120,16 @@ public final class CpuSlots {
       }
     }
     return null;
+  }
+
+  /**
+   * Claims a certain slot for the calling thread if it is idle. One CAS.
+   *
+   * @param slot the slot, of either kind
+   * @return whether it is the caller's now, to be given back with {@link CpuSlot#release}
+   */
+  public boolean tryClaim(CpuSlot slot) {
+    return slot.owner == null && slot.tryOwn(Thread.currentThread());
   }
 
   /**
