@@ -5,4 +5,6 @@ import org.jspecify.annotations.NullMarked;
 module io.memcg4j.objcg {
   requires static transitive org.jspecify;
   requires transitive io.memcg4j.memcg;
+
+  exports io.memcg4j.objcg;
 }

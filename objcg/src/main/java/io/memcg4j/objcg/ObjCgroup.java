@@ -1,0 +1,172 @@
+package io.memcg4j.objcg;
+
+import static java.lang.invoke.ConstantBootstraps.fieldVarHandle;
+import static java.lang.invoke.MethodHandles.lookup;
+
+import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.percpu.CpuSlot;
+import io.memcg4j.percpu.PercpuRef;
+import java.lang.invoke.VarHandle;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Who pays: the light handle that objects point at, instead of at their group.
+ *
+ * <p>A thread {@link #enter enters} a handle for a scope; what it allocates inside is charged to the
+ * handle's group. When the group is removed, its handles are given to the parent by one pointer write
+ * each, however many objects they have; objects never keep a group alive.
+ *
+ * <p>Thread-safe. Obtain with {@link #of}; there is one active handle per group.
+ */
+public final class ObjCgroup {
+  /*
+   * Layout     id names the handle in the allocator's side arrays; it is reused only after release.
+   * Invariant  charged pages of the group = live bytes of its handles + what stocks hold
+   *            + nrChargedBytes, per handle; nrChargedBytes < one page at rest.
+   * Ordering   group is written under the registry's lock and read without: a charge that still sees
+   *            the dying group charges its ancestors too, an uncharge that sees the parent takes from
+   *            the same ancestors; the dying group's own residue is discarded with it.
+   * Locks      none here; see ObjCgroups.
+   * Not        group() may be stale by the time it is used; nothing depends on it being fresh.
+   * guaranteed
+   * Origin     struct obj_cgroup of Linux (mm/memcontrol.c), reparenting as in obj_cgroup offline.
+   */
+  private static final VarHandle CHARGED =
+      fieldVarHandle(lookup(), "nrChargedBytes", VarHandle.class, ObjCgroup.class, long.class);
+
+  /** Id of the root's handle, to which nothing is charged. */
+  public static final int ROOT_ID = 0;
+
+  private final ObjCgroups registry;
+  private final int id;
+  private final PercpuRef refs;
+  private volatile MemCgroup group;
+
+  /** Charged bytes that no stock holds. Stocks exchange it whole; read before any exchange. */
+  private volatile long nrChargedBytes;
+
+  /** Neighbours in the list of handles that the group inherited; guarded by the registry's lock. */
+  @Nullable ObjCgroup previous;
+
+  @Nullable ObjCgroup next;
+  @Nullable GroupHandles home;
+
+  ObjCgroup(ObjCgroups registry, int id, MemCgroup group) {
+    this.registry = registry;
+    this.id = id;
+    this.group = group;
+    this.refs = new PercpuRef(registry.slots(), this::released);
+  }
+
+  /**
+   * The active handle of a group; of the nearest ancestor that is still there if it was removed.
+   *
+   * @param group the group that shall pay
+   * @return its handle, the same one every time while the group exists
+   */
+  public static ObjCgroup of(MemCgroup group) {
+    return ObjCgroups.of(group).active(group);
+  }
+
+  /**
+   * Opens a scope: until it is closed, the calling thread's allocations are charged to this handle's
+   * group. Scopes nest. Costs one CAS for an outermost scope, none for a nested one.
+   *
+   * @return the scope, to be closed by the same thread, innermost first
+   */
+  public Scope enter() {
+    return registry.enter(this);
+  }
+
+  /**
+   * The group that pays now.
+   *
+   * @return the group this handle was made for, or after its removal the nearest ancestor
+   */
+  public MemCgroup group() {
+    return group;
+  }
+
+  /**
+   * Number of this handle, for side arrays that record owners.
+   *
+   * @return {@link #ROOT_ID} for the root; positive for all others; reused after the last reference
+   */
+  public int id() {
+    return id;
+  }
+
+  /**
+   * References that keep the id from being reused: one per stock, per large object, and one while the
+   * group exists.
+   *
+   * @return the count, for callers that own a slot
+   */
+  public PercpuRef refs() {
+    return refs;
+  }
+
+  /** Whether this is the root's handle: nothing is charged, as for a task in the root cgroup. */
+  boolean isRoot() {
+    return id == ROOT_ID;
+  }
+
+  void reparent(MemCgroup parent) {
+    group = parent;
+  }
+
+  /** Takes all bytes that no stock holds. Reads first: the exchange is rare, the question is not. */
+  long takeRemainder() {
+    return nrChargedBytes == 0 ? 0 : (long) CHARGED.getAndSet(this, 0L);
+  }
+
+  /**
+   * Takes back charged bytes that fit in no stock: whole pages leave the group's counters at once,
+   * the rest waits here. Any thread; lock-free.
+   *
+   * @param nrBytes bytes that were charged through this handle, at least 0
+   */
+  public void unchargeNow(long nrBytes) {
+    if (isRoot() || nrBytes == 0) {
+      return;
+    }
+    long sum = (long) CHARGED.getAndAdd(this, nrBytes) + nrBytes;
+    while (sum >= MemCgroup.PAGE_SIZE) {
+      if (CHARGED.compareAndSet(this, sum, sum & (MemCgroup.PAGE_SIZE - 1))) {
+        group.unchargeNow(sum >>> MemCgroup.PAGE_SHIFT);
+        return;
+      }
+      sum = nrChargedBytes;
+    }
+  }
+
+  /**
+   * Takes back charged bytes through the stock of a slot if it has one for this handle.
+   *
+   * @param slot a slot that the caller owns
+   * @param nrBytes bytes that were charged through this handle, at least 0
+   */
+  public void uncharge(CpuSlot slot, long nrBytes) {
+    ObjStock stock = registry.find(slot, id);
+    if (stock != null) {
+      stock.uncharge(nrBytes);
+    } else {
+      unchargeNow(nrBytes);
+    }
+  }
+
+  /** The last reference is gone: no object, stock or scope is charged through this handle. */
+  private void released() {
+    long rest = takeRemainder();
+    assert (rest & (MemCgroup.PAGE_SIZE - 1)) == 0 : "bytes lost: handle=" + this + " rest=" + rest;
+    if (rest != 0) {
+      group.unchargeNow(rest >>> MemCgroup.PAGE_SHIFT);
+    }
+    registry.release(this);
+  }
+
+  @Override
+  public String toString() {
+    return "ObjCgroup[id=" + id + ", group=" + group.path() + "]";
+  }
+}

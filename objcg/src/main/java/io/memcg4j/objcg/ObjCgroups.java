@@ -1,0 +1,306 @@
+package io.memcg4j.objcg;
+
+import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.percpu.CpuSlot;
+import io.memcg4j.percpu.CpuSlots;
+import io.memcg4j.percpu.PerCpu;
+import io.memcg4j.percpu.SlotWork;
+import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The handles and scopes of one tree: the floor's hook into memcg, and the door for the allocator
+ * floor. Applications use {@link ObjCgroup} and {@link Scope}.
+ */
+public final class ObjCgroups implements MemCgroup.Subsystem {
+  /*
+   * Layout     handles by id in one array, grown by copy; stocks per slot; scope per thread.
+   * Invariant  a handle is in the array from creation until its last reference is dropped, and in
+   *            the list of exactly one group.
+   * Ordering   offline marks the group first, then takes the lock; making a handle takes the lock,
+   *            then looks at the mark: so no handle is made behind the back of offline.
+   * Locks      lock guards ids and the groups' lists; leaf: nothing is called with it held.
+   * Origin     memcg_reparent_objcgs and friends, Linux mm/memcontrol.c.
+   */
+  private static final int INITIAL_HANDLES = 16;
+
+  private final MemCgroup root;
+  private final CpuSlots slots;
+  private final ReentrantLock lock = new ReentrantLock();
+  @SuppressWarnings("ThreadLocalUsage") // one per tree: two instances in one JVM share nothing
+  private final ThreadLocal<@Nullable ThreadState> threads = new ThreadLocal<>();
+  private final AtomicInteger nrCaches = new AtomicInteger();
+  private final ObjCgroup rootHandle;
+  private final PerCpu<SlotStocks> stocks;
+  private final ObjStock noStock;
+  private final SlotWork sweep;
+  private volatile @Nullable ObjCgroup[] handles = new @Nullable ObjCgroup[INITIAL_HANDLES];
+  private int[] freeIds = {};
+  private int nrFreeIds;
+  private int nrIds;
+
+  private ObjCgroups(MemCgroup root) {
+    this.root = root;
+    this.slots = root.slots();
+    this.rootHandle = newHandle(root);
+    GroupHandles state = new GroupHandles();
+    state.active = rootHandle;
+    root.compareAndSetState(null, state);
+    this.stocks = new PerCpu<>(slots, i -> new SlotStocks(slots.slot(i), rootHandle));
+    this.noStock = new ObjStock(new SlotStocks(slots.overflow(), rootHandle), rootHandle);
+    this.sweep =
+        new SlotWork(slots) {
+          @Override
+          protected void run(CpuSlot slot) {
+            stocks.get(slot).sweep();
+          }
+        };
+  }
+
+  /**
+   * The handles of a tree, made on first use.
+   *
+   * @param group any group of the tree
+   * @return the one instance of the tree
+   */
+  public static ObjCgroups of(MemCgroup group) {
+    return group.treeRoot().subsystem(ObjCgroups.class, ObjCgroups::new);
+  }
+
+  /**
+   * The slots of the tree.
+   *
+   * @return the slots
+   */
+  public CpuSlots slots() {
+    return slots;
+  }
+
+  /**
+   * The handle of the root, to which nothing is charged.
+   *
+   * @return the root's handle
+   */
+  public ObjCgroup rootHandle() {
+    return rootHandle;
+  }
+
+  ObjCgroup active(MemCgroup group) {
+    for (MemCgroup g = group; g != null; g = g.parent()) {
+      GroupHandles state = (GroupHandles) g.state();
+      ObjCgroup active = state == null ? null : state.active;
+      if (active == null && g.isOnline()) {
+        active = create(g);
+      }
+      if (active != null) {
+        return active;
+      }
+    }
+    return rootHandle;
+  }
+
+  private @Nullable ObjCgroup create(MemCgroup group) {
+    lock.lock();
+    try {
+      GroupHandles state = stateOf(group);
+      if (state.active == null && group.isOnline()) {
+        ObjCgroup handle = newHandle(group);
+        state.add(handle);
+        state.active = handle;
+      }
+      return state.active;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private static GroupHandles stateOf(MemCgroup group) {
+    GroupHandles state = (GroupHandles) group.state();
+    if (state == null) {
+      state = new GroupHandles();
+      group.compareAndSetState(null, state);
+    }
+    return state;
+  }
+
+  private ObjCgroup newHandle(MemCgroup group) {
+    int id = nrFreeIds > 0 ? freeIds[--nrFreeIds] : nrIds++;
+    @Nullable ObjCgroup[] array = handles;
+    if (id >= array.length) {
+      array = Arrays.copyOf(array, array.length * 2);
+    }
+    ObjCgroup handle = new ObjCgroup(this, id, group);
+    array[id] = handle;
+    handles = array;
+    return handle;
+  }
+
+  void release(ObjCgroup handle) {
+    lock.lock();
+    try {
+      GroupHandles home = handle.home;
+      if (home != null) {
+        home.remove(handle);
+      }
+      handles[handle.id()] = null;
+      if (nrFreeIds == freeIds.length) {
+        freeIds = Arrays.copyOf(freeIds, Math.max(INITIAL_HANDLES, 2 * nrFreeIds));
+      }
+      freeIds[nrFreeIds++] = handle.id();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public void offline(MemCgroup dying, MemCgroup parent) {
+    ObjCgroup active;
+    lock.lock();
+    try {
+      GroupHandles state = (GroupHandles) dying.state();
+      if (state == null) {
+        return;
+      }
+      active = state.active;
+      state.active = null;
+      if (!state.isEmpty()) {
+        state.reparentTo(parent, stateOf(parent));
+      }
+    } finally {
+      lock.unlock();
+    }
+    if (active != null) {
+      active.refs().kill();
+      slots.submit(sweep);
+    }
+  }
+
+  @Override
+  public void drain(CpuSlot slot, MemCgroup subtree) {
+    stocks.get(slot).drain(subtree);
+  }
+
+  @Override
+  public boolean holds(CpuSlot slot, MemCgroup subtree) {
+    return stocks.get(slot).holds(subtree);
+  }
+
+  Scope enter(ObjCgroup handle) {
+    ThreadState thread = threads.get();
+    if (thread == null) {
+      thread = new ThreadState();
+      threads.set(thread);
+    }
+    Scope outer = thread.scope;
+    CpuSlot slot = outer != null ? outer.slot() : claim(thread.slotHint);
+    return new Scope(this, thread, slot, handle);
+  }
+
+  private CpuSlot claim(int hint) {
+    CpuSlot slot = slots.tryClaim(hint);
+    return slot != null ? slot : slots.overflow();
+  }
+
+  /**
+   * The calling thread's innermost scope in this tree. Costs a {@link ThreadLocal} lookup.
+   *
+   * @return the scope, or null outside any
+   */
+  public @Nullable Scope currentScope() {
+    ThreadState thread = threads.get();
+    return thread == null ? null : thread.scope;
+  }
+
+  /**
+   * The stock of a handle on a slot, made if there is none. A handle whose group was removed is
+   * replaced by the one that inherited it.
+   *
+   * @param slot a slot that the caller owns
+   * @param handle who pays
+   * @return the stock, valid while the caller owns the slot and pins it
+   */
+  public ObjStock stock(CpuSlot slot, ObjCgroup handle) {
+    SlotStocks mine = stocks.get(slot);
+    for (ObjCgroup payer = handle; ; payer = active(payer.group())) {
+      ObjStock stock = payer.refs().isDying() ? null : mine.get(payer);
+      if (stock != null) {
+        return stock;
+      }
+    }
+  }
+
+  /**
+   * The stock of the owner of an object, if the slot has one.
+   *
+   * @param slot a slot that the caller owns
+   * @param id the owner's {@link ObjCgroup#id}
+   * @return the stock or null
+   */
+  public @Nullable ObjStock find(CpuSlot slot, int id) {
+    return stocks.get(slot).find(id);
+  }
+
+  /**
+   * The handle of an object's owner.
+   *
+   * @param id the owner's {@link ObjCgroup#id}
+   * @return the handle; null if no object can have that owner
+   */
+  public @Nullable ObjCgroup handle(int id) {
+    @Nullable ObjCgroup[] array = handles;
+    return id >= 0 && id < array.length ? array[id] : null;
+  }
+
+  /**
+   * A number under which an allocator can {@link ObjStock#setCache keep} things in stocks.
+   *
+   * @return a number that no other allocator of this tree has
+   */
+  public int newCacheIndex() {
+    return nrCaches.getAndIncrement();
+  }
+
+  /**
+   * The stock of scopes that hold no slot. Shared by all of them, so nothing may be taken from it or
+   * kept in it.
+   *
+   * @return what {@link Scope#stock} is for such a scope
+   */
+  public ObjStock noStock() {
+    return noStock;
+  }
+
+  void requireSameTree(ObjCgroup handle) {
+    if (handle.group().treeRoot() != root) {
+      throw new IllegalArgumentException(
+          "handle of another tree: handle=%s tree=%s".formatted(handle, root));
+    }
+  }
+
+  /**
+   * Number of handles that exist, active or kept by objects of removed groups.
+   *
+   * @return at least 1, the root's
+   */
+  public int nrHandles() {
+    lock.lock();
+    try {
+      return nrIds - nrFreeIds;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Number of stocks in all slots. Racy; for statistics and tests.
+   *
+   * @return at least 0
+   */
+  public int nrStocks() {
+    int[] sum = {0};
+    stocks.forEach(s -> sum[0] += s.nrStocks());
+    return sum[0];
+  }
+}

@@ -1,0 +1,274 @@
+package io.memcg4j.objcg;
+
+import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.percpu.CpuSlot;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Bytes that one slot holds in advance for one handle: charged to the group, not yet to an object.
+ *
+ * <p>For the allocator floor; applications have no use for it. Every method needs the stock's slot to
+ * be owned by the calling thread; nothing here is atomic.
+ */
+public final class ObjStock {
+  /*
+   * Layout     nrBytes and limitBytes are what the hot path touches; the rest is for slow paths.
+   * Invariant  nrBytes >= 0, and after every operation nrBytes <= max(limitBytes, what one batch of
+   *            page charges left over). A cold stock holds nothing and has limitBytes 0.
+   *            The root's stock never runs out and never overflows: nothing is charged to the root.
+   * Ordering   plain fields; the slot's claim and release carry them from owner to owner.
+   * Locks      none. charge() may run the limit-hit walk, which drains this very stock: everything
+   *            is consistent before the call and read again after it.
+   * Origin     obj_stock of Linux mm/memcontrol.c; other than there, the leftover of a stock is used
+   *            before new pages are charged.
+   */
+  private static final int MIN_LIMIT_BYTES = MemCgroup.PAGE_SIZE - 1;
+  private static final int USAGE_FRACTION = 32;
+  private static final PreCharged[] NO_CACHES = {};
+
+  private final SlotStocks home;
+  private final ObjCgroup handle;
+  private long nrBytes;
+  private long limitBytes;
+  private long wordLimitBytes;
+  private PreCharged[] caches = NO_CACHES;
+  private int nrPins;
+  private boolean hot;
+
+  ObjStock(SlotStocks home, ObjCgroup handle) {
+    this.home = home;
+    this.handle = handle;
+    if (handle.isRoot()) {
+      nrBytes = Long.MAX_VALUE / 2;
+      limitBytes = Long.MAX_VALUE;
+      hot = true;
+    }
+  }
+
+  /**
+   * The handle that pays.
+   *
+   * @return the handle
+   */
+  public ObjCgroup handle() {
+    return handle;
+  }
+
+  /**
+   * The slot that holds this stock.
+   *
+   * @return the slot; the caller of every method here owns it
+   */
+  public CpuSlot slot() {
+    return home.slot();
+  }
+
+  /**
+   * Bytes ready to be taken.
+   *
+   * @return at least 0
+   */
+  public long nrBytes() {
+    return nrBytes;
+  }
+
+  /**
+   * How much may be charged in advance for objects that are kept ready, beside {@link #nrBytes}.
+   *
+   * @return bytes; 0 when the stock is cold, or when its group's limits leave no room for it
+   */
+  public long wordLimitBytes() {
+    return wordLimitBytes;
+  }
+
+  /**
+   * How many bytes this stock may hold.
+   *
+   * @return bytes; 0 when the stock is cold
+   */
+  public long limitBytes() {
+    return limitBytes;
+  }
+
+  /**
+   * Makes sure that {@code needBytes} can be taken, charging pages to the group if they are missing,
+   * with a batch towards {@code wantBytes} if that is to be had without pressing anybody.
+   *
+   * @param needBytes bytes that must be there, at least 0
+   * @param wantBytes bytes that would be welcome, at least {@code needBytes}
+   * @return null on success; else the group whose limit refused, with nothing charged
+   */
+  public @Nullable MemCgroup ensure(long needBytes, long wantBytes) {
+    return nrBytes >= wantBytes ? null : ensureSlow(needBytes, wantBytes);
+  }
+
+  private @Nullable MemCgroup ensureSlow(long needBytes, long wantBytes) {
+    warm();
+    nrBytes += handle.takeRemainder();
+    if (nrBytes >= wantBytes) {
+      return null;
+    }
+    MemCgroup group = handle.group();
+    long batchBytes = Math.max(Math.min(wantBytes, limitBytes), limitBytes / 2) - nrBytes;
+    long nrPages = batchBytes >>> MemCgroup.PAGE_SHIFT;
+    if (nrPages > pagesFor(needBytes - nrBytes) && group.tryCharge(slot(), nrPages) == null) {
+      nrBytes += nrPages << MemCgroup.PAGE_SHIFT;
+    }
+    while (nrBytes < needBytes) {
+      nrPages = pagesFor(needBytes - nrBytes);
+      MemCgroup refusedBy = group.charge(slot(), nrPages);
+      if (refusedBy != null) {
+        return refusedBy;
+      }
+      // The walk may have drained this stock meanwhile: look again.
+      nrBytes += nrPages << MemCgroup.PAGE_SHIFT;
+    }
+    return null;
+  }
+
+  private static long pagesFor(long nrBytes) {
+    return (nrBytes + MemCgroup.PAGE_SIZE - 1) >> MemCgroup.PAGE_SHIFT;
+  }
+
+  /**
+   * Takes bytes that {@link #ensure} has made sure of.
+   *
+   * @param bytes at most {@link #nrBytes}
+   */
+  public void take(long bytes) {
+    assert bytes <= nrBytes : "stock overdrawn: nrBytes=" + nrBytes + " taken=" + bytes;
+    nrBytes -= bytes;
+  }
+
+  /**
+   * Takes bytes back. Surplus above the limit goes to the group in whole pages.
+   *
+   * @param bytes bytes that were taken through this handle, at least 0
+   */
+  public void uncharge(long bytes) {
+    nrBytes += bytes;
+    if (nrBytes > limitBytes) {
+      giveSurplus();
+    }
+  }
+
+  private void giveSurplus() {
+    if (handle.isRoot()) {
+      nrBytes = Long.MAX_VALUE / 2;
+    } else if (!hot) {
+      flush();
+    } else {
+      refreshLimits();
+      long nrPages = (nrBytes - limitBytes / 2) >> MemCgroup.PAGE_SHIFT;
+      if (nrPages > 0) {
+        nrBytes -= nrPages << MemCgroup.PAGE_SHIFT;
+        handle.group().uncharge(slot(), nrPages);
+      }
+    }
+  }
+
+  /** Before anything is parked here: be one of the few stocks of the slot that may hold something. */
+  private void warm() {
+    if (!hot) {
+      home.heat(this);
+      hot = true;
+    }
+    refreshLimits();
+  }
+
+  /**
+   * Half of what the group lets a slot hold is for stocks and words; and no more than a fraction of
+   * what the group uses, so that the usage of a small group stays close to the truth. A rest of less
+   * than a page cannot be given back, as groups count pages.
+   */
+  private void refreshLimits() {
+    MemCgroup group = handle.group();
+    long half =
+        Math.min(group.stockBudgetBytes() / 2, group.usage() / USAGE_FRACTION + MemCgroup.PAGE_SIZE)
+            / 2;
+    wordLimitBytes = half;
+    limitBytes = Math.max(MIN_LIMIT_BYTES, half);
+  }
+
+  /** Gives everything back and holds nothing until {@link #ensure} is called again. */
+  void cool() {
+    drain();
+    hot = false;
+    limitBytes = 0;
+    wordLimitBytes = 0;
+  }
+
+  /** Gives everything back: pre-charged objects, whole pages, and the rest to the handle. */
+  void drain() {
+    if (handle.isRoot()) {
+      return;
+    }
+    nrPins++; // words that are given back must not drop this stock under our feet
+    for (PreCharged cache : caches) {
+      if (cache != null) {
+        nrBytes += cache.giveBack();
+      }
+    }
+    nrPins--;
+    flush();
+  }
+
+  /**
+   * Gives back everything that is held in advance; after an operation that failed for want of memory
+   * nothing of it shall remain.
+   */
+  public void giveBackAll() {
+    drain();
+  }
+
+  private void flush() {
+    long bytes = nrBytes;
+    nrBytes = 0;
+    handle.unchargeNow(bytes);
+  }
+
+  boolean isHot() {
+    return hot;
+  }
+
+  /** Keeps this stock, cold or not, while a scope runs on it or a word of the slot belongs to it. */
+  public void pin() {
+    nrPins++;
+  }
+
+  /** Undoes one {@link #pin}; the last one lets an idle stock go. */
+  public void unpin() {
+    assert nrPins > 0 : "stock not pinned: " + handle;
+    if (--nrPins == 0 && (!hot || handle.refs().isDying())) {
+      home.drop(this);
+    }
+  }
+
+  boolean isPinned() {
+    return nrPins != 0;
+  }
+
+  /**
+   * What an allocator keeps ready for this stock.
+   *
+   * @param index number of the allocator, from {@link ObjCgroups#newCacheIndex}
+   * @return what {@link #setCache} stored, or null
+   */
+  public @Nullable PreCharged cache(int index) {
+    return index < caches.length ? caches[index] : null;
+  }
+
+  /**
+   * Stores what an allocator keeps ready for this stock.
+   *
+   * @param index number of the allocator
+   * @param cache its pre-charged objects
+   */
+  public void setCache(int index, PreCharged cache) {
+    if (index >= caches.length) {
+      caches = Arrays.copyOf(caches, index + 1);
+    }
+    caches[index] = cache;
+  }
+}

@@ -1,0 +1,206 @@
+package io.memcg4j.objcg;
+
+import static java.lang.invoke.ConstantBootstraps.fieldVarHandle;
+import static java.lang.invoke.MethodHandles.lookup;
+
+import io.memcg4j.percpu.CpuSlot;
+import java.lang.invoke.VarHandle;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The time during which a thread's allocations are charged to one handle. Confined to the thread that
+ * entered it, except {@link #moveTo}; nestable; close innermost first.
+ *
+ * <p>While the outermost scope is open its slot belongs to the thread alone, so everything on the hot
+ * path is plain loads and stores, and the handle needs no reference count: the scope protects it. A
+ * scope that found no free slot works the same way but caches nothing and costs a slot claim per
+ * operation.
+ */
+public final class Scope implements AutoCloseable {
+  /*
+   * Invariant  the thread's innermost open scope is the one the slot is armed for, unless somebody
+   *            asked for something; nested scopes share the outermost one's slot.
+   * Ordering   moveTo: write moveTarget, then close the gate. resync: take moveTarget by exchange,
+   *            open the gate, look at moveTarget again. Both sides volatile, so a move is either
+   *            taken in this round or finds the gate closed behind it (ThreadMoveStress, twin: a
+   *            plain read and clear, which loses moves).
+   * Locks      none.
+   * Not        how soon a running thread notices a move: at its next operation, which may never come.
+   * guaranteed
+   * Origin     "scoped objcg protection" of Linux: task->objcg with its update flag for moves,
+   *            set_active_memcg for nesting.
+   */
+  private static final VarHandle MOVE =
+      fieldVarHandle(lookup(), "moveTarget", VarHandle.class, Scope.class, ObjCgroup.class);
+
+  private final ObjCgroups registry;
+  private final ThreadState thread;
+  private final @Nullable Scope outer;
+  private final CpuSlot slot;
+  private ObjCgroup handle;
+  private ObjStock stock;
+  private boolean closed;
+  private volatile @Nullable ObjCgroup moveTarget;
+
+  Scope(ObjCgroups registry, ThreadState thread, CpuSlot slot, ObjCgroup handle) {
+    this.registry = registry;
+    this.thread = thread;
+    this.outer = thread.scope;
+    this.slot = slot;
+    this.handle = handle;
+    this.stock = pinStock(handle);
+    thread.scope = this;
+    if (slot.workPending()) {
+      slot.runWork();
+    }
+    if (holdsSlot()) {
+      slot.arm(this);
+    }
+  }
+
+  private ObjStock pinStock(ObjCgroup payer) {
+    if (!holdsSlot()) {
+      return registry.noStock();
+    }
+    ObjStock mine = registry.stock(slot, payer);
+    mine.pin();
+    return mine;
+  }
+
+  /**
+   * The handle that pays for allocations in this scope.
+   *
+   * @return the handle it was entered with, or the target of the last move that the thread noticed
+   */
+  public ObjCgroup current() {
+    return handle;
+  }
+
+  /**
+   * Moves the thread to another group from outside: what it allocates from some point after this call
+   * is charged to {@code target}. Any thread; lock-free; the last of several moves wins. The owner
+   * acts at its next operation; objects that it already has stay where they are charged. Moving a
+   * closed scope does nothing.
+   *
+   * @param target the handle that shall pay from now on, of the same tree
+   * @throws IllegalArgumentException if {@code target} belongs to another tree
+   */
+  public void moveTo(ObjCgroup target) {
+    registry.requireSameTree(target);
+    MOVE.setVolatile(this, target);
+    slot.disarm();
+  }
+
+  /**
+   * Closes the scope: the enclosing one pays again, or the slot is given back. Closing a second time
+   * does nothing.
+   *
+   * @throws IllegalStateException if called by another thread, or while an inner scope is open
+   */
+  @Override
+  public void close() {
+    if (closed) {
+      return;
+    }
+    requireOwner();
+    if (thread.scope != this) {
+      throw new IllegalStateException(
+          "scope closed out of order: close the inner scopes first: scope=%s innermost=%s"
+              .formatted(this, thread.scope));
+    }
+    closed = true;
+    Scope enclosing = outer;
+    thread.scope = enclosing;
+    if (!holdsSlot()) {
+      return;
+    }
+    stock.unpin();
+    if (enclosing == null) {
+      thread.slotHint = slot.index();
+      slot.release();
+    } else if (enclosing.moveTarget == null && !slot.workPending()) {
+      slot.arm(enclosing);
+    } else {
+      slot.disarm();
+    }
+  }
+
+  private void requireOwner() {
+    if (thread.thread != Thread.currentThread()) {
+      throw new IllegalStateException(
+          "scope used by another thread: scope=%s caller=%s"
+              .formatted(this, Thread.currentThread()));
+    }
+  }
+
+  /**
+   * For the allocator floor: what the owner does on every slow path. Checks that this is the calling
+   * thread's innermost open scope, takes a pending move, does work that others left, and opens the
+   * fast path again.
+   *
+   * @throws IllegalStateException if the scope is closed, not the innermost, or another thread's
+   */
+  public void resync() {
+    requireOwner();
+    if (closed || thread.scope != this) {
+      throw new IllegalStateException(
+          "scope is not the innermost open one: scope=%s innermost=%s"
+              .formatted(this, thread.scope));
+    }
+    do {
+      ObjCgroup target = moveTarget;
+      if (target != null) {
+        target = (ObjCgroup) MOVE.getAndSet(this, null);
+        if (target != null) {
+          switchTo(target);
+        }
+      }
+      if (holdsSlot()) {
+        slot.rearm(this);
+      }
+    } while (moveTarget != null);
+  }
+
+  private void switchTo(ObjCgroup target) {
+    ObjStock before = stock;
+    handle = target;
+    stock = pinStock(target);
+    if (holdsSlot()) {
+      before.unpin();
+    }
+  }
+
+  /**
+   * For the allocator floor: the slot of this scope.
+   *
+   * @return the slot that the scope holds, or the overflow slot
+   */
+  public CpuSlot slot() {
+    return slot;
+  }
+
+  /**
+   * For the allocator floor: the stock to take from. Only valid while the slot is armed for this
+   * scope or directly after {@link #resync}.
+   *
+   * @return the stock of the current handle; an empty one if the scope holds no slot
+   */
+  public ObjStock stock() {
+    return stock;
+  }
+
+  /**
+   * Whether this scope holds a slot of its own.
+   *
+   * @return false if it found none free and caches nothing
+   */
+  public boolean holdsSlot() {
+    return slot.index() >= 0;
+  }
+
+  @Override
+  public String toString() {
+    return "Scope[group=%s, thread=%s, slot=%d, closed=%s]"
+        .formatted(handle.group().path(), thread.thread.threadId(), slot.index(), closed);
+  }
+}
