@@ -5,4 +5,6 @@ import org.jspecify.annotations.NullMarked;
 module io.memcg4j.slab {
   requires static transitive org.jspecify;
   requires transitive io.memcg4j.objcg;
+
+  exports io.memcg4j.slab;
 }

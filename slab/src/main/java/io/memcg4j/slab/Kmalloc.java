@@ -1,0 +1,635 @@
+package io.memcg4j.slab;
+
+import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.memcg.MemoryLimitException;
+import io.memcg4j.objcg.Scope;
+import io.memcg4j.percpu.CpuSlot;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Allocates off-heap memory of any size, charged to the group of the calling thread's scope.
+ *
+ * <p>Objects are addressed by {@code long}s and accessed through {@link #MEMORY}, or by segments that
+ * are bounded to the size asked for. They live until they are freed, by whichever thread. Sizes up to
+ * 8192 come from 48 size classes, the kernel's among them; larger ones take whole pages.
+ *
+ * <p>Outside any scope everything works and nothing is charged, as for a task in the root cgroup.
+ * Inside, a new object costs its size class and a share of the metadata; what is refused throws
+ * {@link MemoryLimitException} from the plain methods and gives {@link #NULL} from the {@code try}
+ * ones. Freeing gives the charge back to whoever paid, also after their group was removed.
+ *
+ * <p>A free of anything but an allocated object throws {@link IllegalArgumentException} and changes
+ * nothing: wild, interior, double and foreign addresses are told from metadata on the Java heap. Two
+ * frees of one object at the same time may both return; the object is freed once and the other free is
+ * counted in {@link SlabInfo#nrBadFrees}. An address that was freed and has been allocated again
+ * cannot be told from a good one.
+ *
+ * <p>Thread-safe. Linux only. Memory that is no longer used goes back to the OS after about a second,
+ * at once with {@link #shrink}.
+ *
+ * <p>Origin: kmalloc, kfree, krealloc and ksize of Linux mm/slub.c.
+ */
+public final class Kmalloc implements AutoCloseable {
+  /** No object. */
+  public static final long NULL = SlabAllocator.NULL;
+
+  /** What an allocation of size 0 returns: not to be accessed; freeing it does nothing. */
+  public static final long ZERO_SIZE = 16;
+
+  /** Largest size of a size class; above it objects take whole pages. */
+  public static final int MAX_CACHE_SIZE = SizeClasses.MAX_SIZE;
+
+  /**
+   * All memory of the process, by address: {@code MEMORY.get(ValueLayout.JAVA_LONG, address)}. Access
+   * to an address that is not part of an allocated object corrupts memory or ends the JVM.
+   */
+  public static final MemorySegment MEMORY = Mmap.MEMORY;
+
+  private static final long DEFAULT_RANGE_BYTES = 1L << 38;
+  private static final long MIN_RANGE_BYTES = 1L << 22;
+  private static final long MAX_RANGE_BYTES = 1L << 44;
+  private static final int MIN_ALIGNMENT = 8;
+
+  private final SlabAllocator allocator;
+  private final SlabGeometry[] classes = new SlabGeometry[SizeClasses.COUNT];
+
+  private Kmalloc(SlabAllocator allocator) {
+    this.allocator = allocator;
+    for (int i = 0; i < classes.length; i++) {
+      classes[i] = SlabGeometry.of(i, SizeClasses.size(i));
+    }
+  }
+
+  /**
+   * An allocator whose objects are charged to the groups of a tree.
+   *
+   * @param root the root of the tree
+   * @return a new allocator with 256 GiB of address space
+   * @throws IllegalStateException if the OS gives no address space
+   */
+  public static Kmalloc create(MemCgroup root) {
+    return builder(root).build();
+  }
+
+  /**
+   * A builder for allocators with other settings.
+   *
+   * @param root the root of the tree that is charged
+   * @return a builder with the defaults of {@link #create}
+   */
+  public static Builder builder(MemCgroup root) {
+    return new Builder(root);
+  }
+
+  /** Settings of an allocator. Not thread-safe. */
+  public static final class Builder {
+    private final MemCgroup root;
+    private long rangeBytes = DEFAULT_RANGE_BYTES;
+    private boolean accounted = true;
+    private @Nullable Mapper mapper;
+
+    private Builder(MemCgroup root) {
+      this.root = root;
+    }
+
+    /**
+     * Whether objects are charged at all. Without, scopes are only used for their slots.
+     *
+     * @param on true to charge, the default
+     * @return this
+     */
+    public Builder accounting(boolean on) {
+      accounted = on;
+      return this;
+    }
+
+    /**
+     * Address space to reserve: the bound of everything that can be allocated at the same time. The
+     * allocator takes less if the OS has no such range.
+     *
+     * @param nrBytes 4 MiB to 16 TiB; 256 GiB by default
+     * @return this
+     * @throws IllegalArgumentException if out of range
+     */
+    public Builder rangeBytes(long nrBytes) {
+      if (nrBytes < MIN_RANGE_BYTES || nrBytes > MAX_RANGE_BYTES) {
+        throw new IllegalArgumentException(
+            "range size out of range: rangeBytes=%d legal=%d..%d"
+                .formatted(nrBytes, MIN_RANGE_BYTES, MAX_RANGE_BYTES));
+      }
+      rangeBytes = nrBytes;
+      return this;
+    }
+
+    Builder mapper(Mapper pages) {
+      mapper = pages;
+      return this;
+    }
+
+    /**
+     * Makes the allocator.
+     *
+     * @return a new allocator
+     * @throws IllegalStateException if the OS gives no address space
+     */
+    public Kmalloc build() {
+      Mapper pages = mapper != null ? mapper : new Mmap();
+      return new Kmalloc(new SlabAllocator(root, pages, rangeBytes, accounted));
+    }
+  }
+
+  SlabAllocator allocator() {
+    return allocator;
+  }
+
+  // ---- allocate
+
+  /**
+   * Allocates an object with undefined content.
+   *
+   * @param nrBytes 0 to the size of the range; 0 gives {@link #ZERO_SIZE}
+   * @return its address, aligned to the largest power of two that divides its size class, at least 8
+   * @throws MemoryLimitException if a limit, or the OS, refuses
+   * @throws IllegalArgumentException if the size is out of range
+   */
+  public long allocate(long nrBytes) {
+    long address = allocateFast(nrBytes);
+    return address != NULL ? address : allocateSlow(scope(), nrBytes, 0);
+  }
+
+  /**
+   * As {@link #allocate}, but a refusal is a value.
+   *
+   * @param nrBytes 0 to the size of the range
+   * @return the address, or {@link #NULL} if refused
+   * @throws IllegalArgumentException if the size is out of range
+   */
+  public long tryAllocate(long nrBytes) {
+    long address = allocateFast(nrBytes);
+    return address != NULL ? address : allocateSlow(scope(), nrBytes, SlabAllocator.MAY_FAIL);
+  }
+
+  /**
+   * Allocates an object whose first {@code nrBytes} bytes are zero.
+   *
+   * @param nrBytes 0 to the size of the range
+   * @return its address
+   * @throws MemoryLimitException if a limit, or the OS, refuses
+   * @throws IllegalArgumentException if the size is out of range
+   */
+  public long allocateZeroed(long nrBytes) {
+    return allocateSlow(scope(), nrBytes, SlabAllocator.ZEROED);
+  }
+
+  /**
+   * As {@link #allocateZeroed}, but a refusal is a value.
+   *
+   * @param nrBytes 0 to the size of the range
+   * @return the address, or {@link #NULL} if refused
+   * @throws IllegalArgumentException if the size is out of range
+   */
+  public long tryAllocateZeroed(long nrBytes) {
+    return allocateSlow(scope(), nrBytes, SlabAllocator.ZEROED | SlabAllocator.MAY_FAIL);
+  }
+
+  /**
+   * Allocates an object at an aligned address.
+   *
+   * @param nrBytes 0 to the size of the range
+   * @param alignment power of two, up to the size of the range
+   * @return its address, a multiple of {@code alignment}
+   * @throws MemoryLimitException if a limit, or the OS, refuses
+   * @throws IllegalArgumentException if the size or the alignment is out of range
+   */
+  public long allocateAligned(long nrBytes, long alignment) {
+    return allocateAligned(scope(), nrBytes, alignment, 0);
+  }
+
+  /**
+   * As {@link #allocateAligned}, but a refusal is a value.
+   *
+   * @param nrBytes 0 to the size of the range
+   * @param alignment power of two, up to the size of the range
+   * @return the address, or {@link #NULL} if refused
+   * @throws IllegalArgumentException if the size or the alignment is out of range
+   */
+  public long tryAllocateAligned(long nrBytes, long alignment) {
+    return allocateAligned(scope(), nrBytes, alignment, SlabAllocator.MAY_FAIL);
+  }
+
+  /**
+   * Changes the size of an object, in place where the new size fits, else by moving it. Contents are
+   * kept up to the smaller size; bytes beyond are undefined.
+   *
+   * @param address an allocated object; {@link #NULL} or {@link #ZERO_SIZE} to allocate
+   * @param nrBytes the new size; 0 frees the object and gives {@link #ZERO_SIZE}
+   * @return its address now; the old one must not be used any more
+   * @throws MemoryLimitException if a limit, or the OS, refuses; the object is as it was
+   * @throws IllegalArgumentException if {@code address} is no object, or the size is out of range
+   */
+  public long reallocate(long address, long nrBytes) {
+    return reallocate(scope(), address, nrBytes, 0);
+  }
+
+  /**
+   * As {@link #reallocate}, but a refusal is a value.
+   *
+   * @param address an allocated object; {@link #NULL} or {@link #ZERO_SIZE} to allocate
+   * @param nrBytes the new size; 0 frees the object and gives {@link #ZERO_SIZE}
+   * @return its address now; {@link #NULL} if refused, and the object is as it was
+   * @throws IllegalArgumentException if {@code address} is no object, or the size is out of range
+   */
+  public long tryReallocate(long address, long nrBytes) {
+    return reallocate(scope(), address, nrBytes, SlabAllocator.MAY_FAIL);
+  }
+
+  /**
+   * Allocates an object as a segment, bounded to the size asked for. The segment knows nothing of the
+   * object's life: accessing it after the free is an error that goes unnoticed.
+   *
+   * @param nrBytes 0 to the size of the range
+   * @return a native segment of {@code nrBytes}
+   * @throws MemoryLimitException if a limit, or the OS, refuses
+   * @throws IllegalArgumentException if the size is out of range
+   */
+  public MemorySegment allocateSegment(long nrBytes) {
+    return MEMORY.asSlice(allocate(nrBytes), nrBytes);
+  }
+
+  // ---- free
+
+  /**
+   * Frees an object. Any thread, any scope.
+   *
+   * @param address an allocated object; {@link #NULL} and {@link #ZERO_SIZE} do nothing
+   * @throws IllegalArgumentException if it is not an allocated object of this allocator; nothing is
+   *     changed
+   */
+  public void free(long address) {
+    Scope scope = scope();
+    if (scope != null && scope.slot().isArmed(scope)) {
+      Magazines magazines = magazines(scope);
+      if (magazines != null && magazines.home().freeFast(address, magazines)) {
+        return;
+      }
+    }
+    freeSlow(scope, address);
+  }
+
+  /**
+   * Frees the object that a segment is.
+   *
+   * @param segment what {@link #allocateSegment} returned
+   * @throws IllegalArgumentException if it does not start at an allocated object
+   */
+  public void free(MemorySegment segment) {
+    free(segment.address());
+  }
+
+  // ---- look
+
+  /**
+   * Bytes of an object that may be used: its size class, or whole pages.
+   *
+   * @param address an allocated object; 0 for {@link #NULL} and {@link #ZERO_SIZE}
+   * @return at least what was asked for
+   * @throws IllegalArgumentException if it is not an allocated object
+   */
+  public long usableSize(long address) {
+    return isNothing(address) ? 0 : SlabAllocator.usableSize(allocator.slabOf(address));
+  }
+
+  /**
+   * What an allocation of a size would really get.
+   *
+   * @param nrBytes 0 or more
+   * @return the size class or whole pages; 0 for 0
+   * @throws IllegalArgumentException if negative
+   */
+  public static long roundUp(long nrBytes) {
+    if (nrBytes < 0) {
+      throw new IllegalArgumentException("size out of range: nrBytes=%d legal=0..".formatted(nrBytes));
+    }
+    if (nrBytes == 0) {
+      return 0;
+    }
+    return nrBytes <= MAX_CACHE_SIZE
+        ? SizeClasses.size(SizeClasses.index((int) nrBytes))
+        : (nrBytes + MemCgroup.PAGE_SIZE - 1) & -MemCgroup.PAGE_SIZE;
+  }
+
+  /**
+   * What this allocator holds. Walks all slabs: for people and tests, not for hot paths.
+   *
+   * @return figures of this moment
+   */
+  public SlabInfo info() {
+    SlabRange range = allocator.range();
+    return new SlabInfo(
+        range.rangeBytes(),
+        range.mappedBytes(),
+        range.peakMappedBytes(),
+        range.retainedBytes(),
+        range.nrSlabs(),
+        range.nrLarge(),
+        range.nrLiveObjects(),
+        allocator.nrBadFrees());
+  }
+
+  /**
+   * Gives memory that is in no use back to the OS now: objects that idle slots keep ready, empty
+   * slabs, and what is retained. Slots in use do their part at their next operation.
+   *
+   * @return bytes given back
+   */
+  public long shrink() {
+    return allocator.shrink();
+  }
+
+  /**
+   * Gives all address space back, if nothing is allocated.
+   *
+   * @throws IllegalStateException if objects are still allocated: they are reported, and the
+   *     allocator stays open
+   */
+  @Override
+  public void close() {
+    long nrLive = allocator.close();
+    if (nrLive > 0) {
+      throw new IllegalStateException(
+          "allocator closed with live objects: nrObjects=%d %s"
+              .formatted(nrLive, LiveObjects.report(allocator, -1)));
+    }
+  }
+
+  // ---- bound
+
+  /**
+   * An allocator for hot loops: no thread lookup. For the thread that opened the scope, while it is
+   * the innermost one.
+   *
+   * @param scope the calling thread's innermost scope
+   * @return an allocator for this scope
+   * @throws IllegalStateException if it is closed, not the innermost, or another thread's
+   */
+  public Bound bind(Scope scope) {
+    return new Bound(this, scope);
+  }
+
+  /**
+   * {@link Kmalloc} for one scope. Using it on another thread than the scope's is an error that is
+   * noticed at the latest at the next slow path; using it after the scope is closed, or while an inner
+   * one is open, throws {@link IllegalStateException}.
+   */
+  public static final class Bound {
+    private final Kmalloc kmalloc;
+    private final Scope scope;
+    private final CpuSlot slot;
+    private Magazines magazines;
+
+    private Bound(Kmalloc kmalloc, Scope scope) {
+      this.kmalloc = kmalloc;
+      this.scope = scope;
+      this.slot = scope.slot();
+      scope.resync();
+      this.magazines = kmalloc.magazinesOf(scope);
+    }
+
+    /**
+     * As {@link Kmalloc#allocate}.
+     *
+     * @param nrBytes 0 to the size of the range
+     * @return the address
+     * @throws MemoryLimitException if a limit, or the OS, refuses
+     */
+    public long allocate(long nrBytes) {
+      long address = allocateFast(nrBytes);
+      return address != NULL ? address : allocateSlow(nrBytes, 0);
+    }
+
+    /**
+     * As {@link Kmalloc#tryAllocate}.
+     *
+     * @param nrBytes 0 to the size of the range
+     * @return the address, or {@link #NULL} if refused
+     */
+    public long tryAllocate(long nrBytes) {
+      long address = allocateFast(nrBytes);
+      return address != NULL ? address : allocateSlow(nrBytes, SlabAllocator.MAY_FAIL);
+    }
+
+    /**
+     * As {@link Kmalloc#allocateZeroed}.
+     *
+     * @param nrBytes 0 to the size of the range
+     * @return the address
+     * @throws MemoryLimitException if a limit, or the OS, refuses
+     */
+    public long allocateZeroed(long nrBytes) {
+      return allocateZeroed(nrBytes, 0);
+    }
+
+    /**
+     * As {@link Kmalloc#tryAllocateZeroed}.
+     *
+     * @param nrBytes 0 to the size of the range
+     * @return the address, or {@link #NULL} if refused
+     */
+    public long tryAllocateZeroed(long nrBytes) {
+      return allocateZeroed(nrBytes, SlabAllocator.MAY_FAIL);
+    }
+
+    /**
+     * As {@link Kmalloc#allocateAligned}.
+     *
+     * @param nrBytes 0 to the size of the range
+     * @param alignment power of two
+     * @return the address
+     * @throws MemoryLimitException if a limit, or the OS, refuses
+     */
+    public long allocateAligned(long nrBytes, long alignment) {
+      return refreshed(kmalloc.allocateAligned(scope, nrBytes, alignment, 0));
+    }
+
+    /**
+     * As {@link Kmalloc#tryAllocateAligned}.
+     *
+     * @param nrBytes 0 to the size of the range
+     * @param alignment power of two
+     * @return the address, or {@link #NULL} if refused
+     */
+    public long tryAllocateAligned(long nrBytes, long alignment) {
+      return refreshed(
+          kmalloc.allocateAligned(scope, nrBytes, alignment, SlabAllocator.MAY_FAIL));
+    }
+
+    /**
+     * As {@link Kmalloc#reallocate}.
+     *
+     * @param address an allocated object
+     * @param nrBytes the new size
+     * @return its address now
+     * @throws MemoryLimitException if a limit, or the OS, refuses
+     */
+    public long reallocate(long address, long nrBytes) {
+      return refreshed(kmalloc.reallocate(scope, address, nrBytes, 0));
+    }
+
+    /**
+     * As {@link Kmalloc#tryReallocate}.
+     *
+     * @param address an allocated object
+     * @param nrBytes the new size
+     * @return its address now, or {@link #NULL} if refused
+     */
+    public long tryReallocate(long address, long nrBytes) {
+      return refreshed(kmalloc.reallocate(scope, address, nrBytes, SlabAllocator.MAY_FAIL));
+    }
+
+    /**
+     * As {@link Kmalloc#free(long)}.
+     *
+     * @param address an allocated object
+     * @throws IllegalArgumentException if it is not an allocated object
+     */
+    public void free(long address) {
+      if (!slot.isArmed(scope) || !magazines.home().freeFast(address, magazines)) {
+        kmalloc.freeSlow(scope, address);
+        magazines = kmalloc.magazinesOf(scope);
+      }
+    }
+
+    private long allocateFast(long nrBytes) {
+      if (nrBytes - 1 < 0 || nrBytes > MAX_CACHE_SIZE || !slot.isArmed(scope)) {
+        return NULL;
+      }
+      return magazines.ofClass(SizeClasses.index((int) nrBytes)).allocate();
+    }
+
+    private long allocateSlow(long nrBytes, int flags) {
+      return refreshed(kmalloc.allocateSlow(scope, nrBytes, flags));
+    }
+
+    private long allocateZeroed(long nrBytes, int flags) {
+      long address = allocateFast(nrBytes);
+      if (address != NULL) {
+        SlabAllocator.zero(address, nrBytes);
+        return address;
+      }
+      return allocateSlow(nrBytes, flags | SlabAllocator.ZEROED);
+    }
+
+    /** A slow path may have moved the scope to another handle. */
+    private long refreshed(long address) {
+      magazines = kmalloc.magazinesOf(scope);
+      return address;
+    }
+  }
+
+  // ---- the general forms
+
+  private @Nullable Scope scope() {
+    return allocator.registry().currentScope();
+  }
+
+  /** Only while the slot is armed for the scope; null if nothing was allocated yet. */
+  private @Nullable Magazines magazines(Scope scope) {
+    return allocator.armedMagazines(scope);
+  }
+
+  private Magazines magazinesOf(Scope scope) {
+    return allocator.magazinesOf(scope);
+  }
+
+  private long allocateFast(long nrBytes) {
+    if (nrBytes - 1 < 0 || nrBytes > MAX_CACHE_SIZE) {
+      return NULL;
+    }
+    Scope scope = scope();
+    if (scope == null || !scope.slot().isArmed(scope)) {
+      return NULL;
+    }
+    Magazines magazines = magazines(scope);
+    return magazines == null
+        ? NULL
+        : magazines.ofClass(SizeClasses.index((int) nrBytes)).allocate();
+  }
+
+  private long allocateSlow(@Nullable Scope scope, long nrBytes, int flags) {
+    if (nrBytes - 1 < 0 || nrBytes > MAX_CACHE_SIZE) {
+      if (nrBytes == 0) {
+        return ZERO_SIZE;
+      }
+      checkSize(nrBytes);
+      return allocator.allocate(scope, null, nrBytes, 1, flags);
+    }
+    return allocator.allocate(scope, classes[SizeClasses.index((int) nrBytes)], nrBytes, 1, flags);
+  }
+
+  private void checkSize(long nrBytes) {
+    long limit = Math.min(allocator.range().rangeBytes(), MAX_REQUEST_BYTES);
+    if (nrBytes < 0 || nrBytes > limit) {
+      throw new IllegalArgumentException(
+          "size out of range: nrBytes=%d legal=0..%d".formatted(nrBytes, limit));
+    }
+  }
+
+  private static final long MAX_REQUEST_BYTES =
+      MemCgroup.MAX_REQUEST_PAGES << MemCgroup.PAGE_SHIFT;
+
+  private long allocateAligned(@Nullable Scope scope, long nrBytes, long alignment, int flags) {
+    long limit = allocator.range().rangeBytes();
+    if (alignment < 1 || alignment > limit || Long.bitCount(alignment) != 1) {
+      throw new IllegalArgumentException(
+          "alignment out of range: alignment=%d legal=power of two 1..%d"
+              .formatted(alignment, limit));
+    }
+    if (nrBytes <= 0 || alignment <= MIN_ALIGNMENT) {
+      return allocateSlow(scope, nrBytes, flags);
+    }
+    if (nrBytes <= MAX_CACHE_SIZE) {
+      // Slabs are aligned to a chunk, so an object is aligned to what divides its size.
+      for (int i = SizeClasses.index((int) nrBytes); i < SizeClasses.COUNT; i++) {
+        if ((SizeClasses.size(i) & (alignment - 1)) == 0) {
+          return allocator.allocate(scope, classes[i], nrBytes, 1, flags);
+        }
+      }
+    }
+    checkSize(nrBytes);
+    int alignChunks = (int) Math.max(1, alignment >>> SlabGeometry.CHUNK_SHIFT);
+    return allocator.allocate(scope, null, nrBytes, alignChunks, flags);
+  }
+
+  private long reallocate(@Nullable Scope scope, long address, long nrBytes, int flags) {
+    if (isNothing(address)) {
+      return allocateSlow(scope, nrBytes, flags);
+    }
+    Slab slab = allocator.slabOf(address);
+    if (nrBytes == 0) {
+      allocator.free(scope, address, -1);
+      return ZERO_SIZE;
+    }
+    checkSize(nrBytes);
+    long oldSize = SlabAllocator.usableSize(slab);
+    if (slab.large ? allocator.resizeLarge(scope, slab, nrBytes) : nrBytes <= oldSize) {
+      return address;
+    }
+    long moved = allocateSlow(scope, nrBytes, flags);
+    if (moved != NULL) {
+      MemorySegment.copy(MEMORY, address, MEMORY, moved, Math.min(oldSize, nrBytes));
+      allocator.free(scope, address, -1);
+    }
+    return moved;
+  }
+
+  private void freeSlow(@Nullable Scope scope, long address) {
+    if (!isNothing(address)) {
+      allocator.free(scope, address, -1);
+    }
+  }
+
+  private static boolean isNothing(long address) {
+    return address == NULL || address == ZERO_SIZE;
+  }
+}

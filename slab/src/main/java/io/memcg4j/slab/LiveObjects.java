@@ -1,0 +1,59 @@
+package io.memcg4j.slab;
+
+import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.objcg.ObjCgroup;
+import io.memcg4j.objcg.ObjCgroups;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** What is still allocated, by group and size, for the error that says so. */
+final class LiveObjects {
+  private static final int MAX_LINES = 16;
+
+  private LiveObjects() {}
+
+  /**
+   * One figure per group and object size, largest numbers of lines cut.
+   *
+   * @param cacheIndex only objects of that cache; -1 for all
+   */
+  static String report(SlabAllocator allocator, int cacheIndex) {
+    Map<String, Long> counts = new TreeMap<>();
+    for (Slab slab : allocator.range().inUse()) {
+      if (cacheIndex < 0 || slab.cacheIndex == cacheIndex) {
+        count(allocator.registry(), slab, counts);
+      }
+    }
+    List<String> lines = new ArrayList<>();
+    counts.forEach((what, count) -> lines.add("[" + what + " nrObjects=" + count + "]"));
+    int nrMore = lines.size() - MAX_LINES;
+    return nrMore <= 0
+        ? String.join(" ", lines)
+        : String.join(" ", lines.subList(0, MAX_LINES)) + " and " + nrMore + " more";
+  }
+
+  static long count(SlabAllocator allocator, int cacheIndex) {
+    long nrLive = 0;
+    for (Slab slab : allocator.range().inUse()) {
+      if (slab.cacheIndex == cacheIndex) {
+        nrLive += slab.nrLiveObjects();
+      }
+    }
+    return nrLive;
+  }
+
+  private static void count(ObjCgroups registry, Slab slab, Map<String, Long> counts) {
+    for (int word = 0; word < slab.free.length; word++) {
+      int nrLive = slab.nrLiveObjects(word);
+      if (nrLive > 0) {
+        ObjCgroup owner = slab.large ? slab.largeOwner : registry.handle(slab.owners[word]);
+        String group = owner == null ? "?" : owner.group().path();
+        long nrBytes =
+            slab.large ? (long) slab.nrPages << MemCgroup.PAGE_SHIFT : slab.objectSize;
+        counts.merge("group=" + group + " objectSize=" + nrBytes, (long) nrLive, Long::sum);
+      }
+    }
+  }
+}

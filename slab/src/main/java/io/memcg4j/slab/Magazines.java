@@ -1,0 +1,104 @@
+package io.memcg4j.slab;
+
+import io.memcg4j.objcg.ObjStock;
+import io.memcg4j.objcg.PreCharged;
+import java.util.Arrays;
+
+/** The magazines of one stock, by cache. Owned with the slot. */
+final class Magazines implements PreCharged {
+  private static final Magazine[] NO_MAGAZINES = none(SizeClasses.COUNT);
+
+  private final SlotSlabs home;
+  private final ObjStock stock;
+  private final int ownerId;
+  private final boolean charged;
+  private Magazine[] byCache = NO_MAGAZINES;
+  private long parkedBytes;
+  private int nrStarved;
+
+  Magazines(SlotSlabs home, ObjStock stock, boolean charged) {
+    this.home = home;
+    this.stock = stock;
+    this.ownerId = stock.handle().id();
+    this.charged = charged;
+  }
+
+  private static Magazine[] none(int count) {
+    Magazine[] array = new Magazine[count];
+    Arrays.fill(array, Magazine.NONE);
+    return array;
+  }
+
+  /** The magazine of a kmalloc class; {@link Magazine#NONE} if nothing was allocated from it yet. */
+  Magazine ofClass(int index) {
+    return byCache[index];
+  }
+
+  /** The magazine of any cache. */
+  Magazine get(int cacheIndex) {
+    return cacheIndex < byCache.length ? byCache[cacheIndex] : Magazine.NONE;
+  }
+
+  Magazine getOrMake(SlabGeometry geometry) {
+    int index = geometry.cacheIndex();
+    if (byCache == NO_MAGAZINES) {
+      byCache = none(Math.max(index + 1, SizeClasses.COUNT));
+    } else if (index >= byCache.length) {
+      int oldLength = byCache.length;
+      byCache = Arrays.copyOf(byCache, index + 8);
+      Arrays.fill(byCache, oldLength, byCache.length, Magazine.NONE);
+    }
+    if (byCache[index] == Magazine.NONE) {
+      byCache[index] = new Magazine(geometry.objectSize());
+    }
+    return byCache[index];
+  }
+
+  ObjStock stock() {
+    return stock;
+  }
+
+  SlotSlabs home() {
+    return home;
+  }
+
+  int ownerId() {
+    return ownerId;
+  }
+
+  /** Whether objects of this stock are charged: not those of the root or of an unaccounted allocator. */
+  boolean isCharged() {
+    return charged;
+  }
+
+  /** How many objects may be charged in advance now; at least 1, which is not in advance. */
+  long allowance(long objectBytes) {
+    long allowed = (stock.wordLimitBytes() - parkedBytes) / objectBytes;
+    if (allowed > 0) {
+      return allowed;
+    }
+    // Idle words of other caches hold the budget: let them go now and then.
+    if (++nrStarved >= STARVED_BEFORE_GIVE_BACK) {
+      nrStarved = 0;
+      stock.uncharge(giveBack());
+    }
+    return 1;
+  }
+
+  private static final int STARVED_BEFORE_GIVE_BACK = 16;
+
+  void parked(long nrBytes) {
+    parkedBytes += nrBytes;
+  }
+
+  @Override
+  public long giveBack() {
+    long nrBytes = 0;
+    for (Magazine magazine : byCache) {
+      if (magazine.activeSlab() != null) {
+        nrBytes += home.retire(this, magazine);
+      }
+    }
+    return charged ? nrBytes : 0;
+  }
+}

@@ -1,0 +1,103 @@
+package io.memcg4j.slab;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+
+/**
+ * Pages from Linux by {@code mmap}, and the one whole-address-space segment: all restricted calls of
+ * the project are in this class.
+ *
+ * <p>Address space is reserved without access rights and opened piece by piece, so that a system that
+ * does not overcommit refuses at {@link #commit}, where it can be answered, and not at first touch.
+ */
+@SuppressWarnings("restricted")
+final class Mmap implements Mapper {
+  /** All memory of the process, by address. */
+  static final MemorySegment MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
+  private static final int PROT_NONE = 0;
+  private static final int PROT_READ_WRITE = 1 | 2;
+  private static final int MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x02 | 0x20 | 0x4000;
+  private static final int MADV_DONTNEED = 4;
+  private static final long MAP_FAILED = -1L;
+
+  private final MethodHandle mmap;
+  private final MethodHandle munmap;
+  private final MethodHandle mprotect;
+  private final MethodHandle madvise;
+
+  Mmap() {
+    String os = System.getProperty("os.name", "");
+    if (!os.equals("Linux")) {
+      throw new IllegalStateException(
+          "slab memory needs the mmap of Linux: os.name=%s legal=Linux".formatted(os));
+    }
+    mmap =
+        function(
+            "mmap",
+            FunctionDescriptor.of(
+                JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
+    munmap = function("munmap", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
+    mprotect = function("mprotect", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
+    madvise = function("madvise", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
+  }
+
+  private static MethodHandle function(String name, FunctionDescriptor descriptor) {
+    Linker linker = Linker.nativeLinker();
+    return linker.downcallHandle(linker.defaultLookup().findOrThrow(name), descriptor);
+  }
+
+  @Override
+  public long reserve(long nrBytes) {
+    try {
+      long address =
+          (long)
+              mmap.invokeExact(
+                  0L, nrBytes, PROT_NONE, MAP_PRIVATE_ANONYMOUS_NORESERVE, -1, 0L);
+      return address == MAP_FAILED ? 0 : address;
+    } catch (Throwable t) {
+      throw impossible(t);
+    }
+  }
+
+  @Override
+  public boolean commit(long address, long nrBytes) {
+    try {
+      return (int) mprotect.invokeExact(address, nrBytes, PROT_READ_WRITE) == 0;
+    } catch (Throwable t) {
+      throw impossible(t);
+    }
+  }
+
+  @Override
+  public void discard(long address, long nrBytes) {
+    try {
+      if ((int) madvise.invokeExact(address, nrBytes, MADV_DONTNEED) != 0) {
+        // Locked pages, for instance: they stay resident, but must read as zero all the same.
+        MEMORY.asSlice(address, nrBytes).fill((byte) 0);
+      }
+    } catch (Throwable t) {
+      throw impossible(t);
+    }
+  }
+
+  @Override
+  public void release(long address, long nrBytes) {
+    try {
+      int result = (int) munmap.invokeExact(address, nrBytes);
+      assert result == 0 : "munmap failed: address=0x" + Long.toHexString(address);
+    } catch (Throwable t) {
+      throw impossible(t);
+    }
+  }
+
+  /** A downcall has nothing to throw but what the JVM itself throws. */
+  private static AssertionError impossible(Throwable t) {
+    return new AssertionError("downcall failed", t);
+  }
+}

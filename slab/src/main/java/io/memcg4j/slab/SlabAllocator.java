@@ -1,0 +1,478 @@
+package io.memcg4j.slab;
+
+import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.objcg.ObjCgroup;
+import io.memcg4j.objcg.ObjCgroups;
+import io.memcg4j.objcg.ObjStock;
+import io.memcg4j.objcg.Scope;
+import io.memcg4j.percpu.CpuSlot;
+import io.memcg4j.percpu.PerCpu;
+import io.memcg4j.percpu.SlotWork;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The engine behind {@link Kmalloc} and {@link KmemCache}: the slow halves of the walks "allocate" and
+ * "free", found by scope.
+ *
+ * <p>An operation runs on the slot of the thread's scope; if the thread has none, on a shared slot
+ * that is claimed for the length of the operation.
+ */
+final class SlabAllocator {
+  static final long NULL = 0;
+
+  /** Zero the object. */
+  static final int ZEROED = 1;
+
+  /** Return {@link #NULL} instead of throwing when refused. */
+  static final int MAY_FAIL = 2;
+
+  private final ObjCgroups registry;
+  private final SlabRange range;
+  private final PerCpu<SlotSlabs> slotSlabs;
+  private final int cacheIndex;
+  private final boolean accounted;
+  private final Purger purger;
+  private final SlotWork shrink;
+  private final Magazines overflowMagazines;
+  private final AtomicInteger nrCaches = new AtomicInteger(SizeClasses.COUNT);
+  private volatile boolean closed;
+
+  SlabAllocator(MemCgroup root, Mapper mapper, long rangeBytes, boolean accounted) {
+    this.registry = ObjCgroups.of(root);
+    this.range = new SlabRange(mapper, rangeBytes);
+    this.accounted = accounted;
+    this.cacheIndex = registry.newCacheIndex();
+    this.purger = new Purger(range);
+    this.slotSlabs =
+        new PerCpu<>(registry.slots(), i -> new SlotSlabs(this, registry.slots().slot(i)));
+    this.overflowMagazines =
+        new Magazines(
+            new SlotSlabs(this, registry.slots().overflow()), registry.noStock(), false);
+    this.shrink =
+        new SlotWork(registry.slots()) {
+          @Override
+          protected void run(CpuSlot slot) {
+            SlotSlabs mine = slotSlabs.get(slot);
+            mine.giveBackRoot();
+            mine.shrink();
+          }
+        };
+  }
+
+  SlabRange range() {
+    return range;
+  }
+
+  ObjCgroups registry() {
+    return registry;
+  }
+
+  boolean isAccounted() {
+    return accounted;
+  }
+
+  /** The number under which stocks keep magazines of this allocator. */
+  int cacheIndex() {
+    return cacheIndex;
+  }
+
+  int newCacheNumber() {
+    return nrCaches.getAndIncrement();
+  }
+
+  long retiredNanos() {
+    return purger.retiring();
+  }
+
+  /** The stock of a word's owner; there is one as long as the word is owned. */
+  ObjStock stockOf(CpuSlot slot, int ownerId) {
+    return Objects.requireNonNull(registry.find(slot, ownerId), "word without owner");
+  }
+
+  SlotSlabs slabsOf(CpuSlot slot) {
+    return slotSlabs.get(slot);
+  }
+
+  /** The magazines that a scope allocates from; empty ones for ever if it holds no slot. */
+  Magazines magazinesOf(Scope scope) {
+    if (!scope.holdsSlot()) {
+      return overflowMagazines;
+    }
+    return slabsOf(scope.slot()).magazines(payer(scope.slot(), scope));
+  }
+
+  /**
+   * As {@link #magazinesOf} without making any, for the fast path.
+   *
+   * @param scope the calling thread's, with its slot armed for it
+   */
+  @Nullable Magazines armedMagazines(Scope scope) {
+    return accounted
+        ? (Magazines) scope.stock().cache(cacheIndex)
+        : slabsOf(scope.slot()).rootMagazines();
+  }
+
+  private ObjStock payer(CpuSlot slot, @Nullable Scope scope) {
+    if (!accounted || scope == null) {
+      return registry.stock(slot, registry.rootHandle());
+    }
+    return scope.holdsSlot() ? scope.stock() : registry.stock(slot, scope.current());
+  }
+
+  // ---- allocate
+
+  /**
+   * Allocates when the fast path has no answer.
+   *
+   * @param scope the calling thread's innermost scope
+   * @param geometry the cache; null for a large object
+   * @param nrBytes what was asked for
+   * @param alignChunks alignment of a large object
+   * @param flags {@link #ZEROED}, {@link #MAY_FAIL}
+   */
+  long allocate(
+      @Nullable Scope scope,
+      @Nullable SlabGeometry geometry,
+      long nrBytes,
+      int alignChunks,
+      int flags) {
+    checkOpen();
+    CpuSlot slot = enter(scope);
+    long address;
+    try {
+      SlotSlabs mine = slabsOf(slot);
+      ObjStock stock = payer(slot, scope);
+      MemCgroup group = stock.handle().group();
+      stock.pin();
+      address =
+          geometry != null
+              ? mine.allocate(mine.magazines(stock), geometry)
+              : allocateLarge(mine, stock, nrBytes, alignChunks, flags);
+      stock.unpin();
+      if (address == NULL && (flags & MAY_FAIL) == 0) {
+        throw refusal(slot, group, mine.refusedBy(), nrBytes);
+      }
+    } finally {
+      leave(slot, scope);
+    }
+    if (geometry != null && address != NULL && (flags & ZEROED) != 0) {
+      zero(address, nrBytes);
+    }
+    return address;
+  }
+
+  private RuntimeException refusal(
+      CpuSlot slot, MemCgroup group, @Nullable MemCgroup by, long nrBytes) {
+    return by != null
+        ? group.refusal(slot, by, nrBytes)
+        : group.mappingRefused(nrBytes, range.mappedBytes(), range.rangeBytes());
+  }
+
+  static void zero(long address, long nrBytes) {
+    Mmap.MEMORY.asSlice(address, nrBytes).fill((byte) 0);
+  }
+
+  private long allocateLarge(
+      SlotSlabs mine, ObjStock stock, long nrBytes, int alignChunks, int flags) {
+    long nrPages = pagesFor(nrBytes);
+    long chargeBytes = nrPages << MemCgroup.PAGE_SHIFT;
+    boolean charged = isCharged(stock.handle());
+    if (charged) {
+      MemCgroup refusedBy = stock.ensure(chargeBytes, chargeBytes);
+      if (refusedBy != null) {
+        mine.refused(refusedBy);
+        return NULL;
+      }
+      stock.take(chargeBytes);
+    }
+    int nrChunks = (int) ((chargeBytes + SlabGeometry.CHUNK_SIZE - 1) >>> SlabGeometry.CHUNK_SHIFT);
+    Slab slab = range.allocateRun(nrChunks, alignChunks);
+    if (slab == null) {
+      if (charged) {
+        stock.uncharge(chargeBytes);
+        stock.giveBackAll();
+      }
+      mine.refused(null);
+      return NULL;
+    }
+    if (charged) {
+      stock.handle().refs().get(mine.slot());
+    }
+    long dirtyBytes = Math.min(slab.residentBytes, nrBytes);
+    range.resident(slab, chargeBytes);
+    slab.allocateLarge(stock.handle(), (int) nrPages);
+    if ((flags & ZEROED) != 0 && dirtyBytes > 0) {
+      zero(slab.base, dirtyBytes);
+    }
+    return slab.base;
+  }
+
+  private boolean isCharged(ObjCgroup handle) {
+    return accounted && handle.id() != ObjCgroup.ROOT_ID;
+  }
+
+  private static long pagesFor(long nrBytes) {
+    return (nrBytes + MemCgroup.PAGE_SIZE - 1) >>> MemCgroup.PAGE_SHIFT;
+  }
+
+  // ---- free
+
+  /**
+   * Frees when the fast path has no answer; finds out whether it may.
+   *
+   * @param onlyCache number of the cache that the object must be of; -1 for any
+   * @throws IllegalArgumentException if {@code address} is not an allocated object; nothing changes
+   */
+  void free(@Nullable Scope scope, long address, int onlyCache) {
+    Slab slab = range.findSlow(address);
+    if (slab == null) {
+      throw badFree("wild free", address, null);
+    }
+    if (onlyCache >= 0 && slab.cacheIndex != onlyCache) {
+      throw badFree("free to the wrong cache", address, slab);
+    }
+    if (slab.large) {
+      freeLarge(scope, slab, address);
+      return;
+    }
+    long offset = address - slab.base;
+    int index = slab.indexOf(offset);
+    if (!slab.isObject(index, offset)) {
+      throw badFree("free of an interior address", address, slab);
+    }
+    int word = slab.wordOf(index);
+    long bit = slab.bitOf(index);
+    CpuSlot slot = enterNear(scope, slab);
+    try {
+      SlotSlabs home = slab.home;
+      if (slab.isRemotelyFreed(word, bit) || slab.isFreeAcquire(word, bit) || home == null) {
+        throw badFree("double free", address, slab);
+      }
+      if (home.slot() == slot) {
+        home.free(slab, word, bit, stockOf(slot, slab.owners[word]));
+      } else {
+        freeRemotely(slot, slab, word, bit, address);
+      }
+    } finally {
+      leave(slot, scope);
+    }
+  }
+
+  /** One atomic OR; the charge goes back at once, the object when the home's owner collects. */
+  private void freeRemotely(CpuSlot slot, Slab slab, int word, long bit, long address) {
+    ObjCgroup owner = registry.handle(slab.owners[word]);
+    boolean charged = owner != null && isCharged(owner);
+    // Once the bit is set the home may release the word, and with it the owner.
+    if (owner == null || (charged && !owner.refs().tryGet(slot))) {
+      throw badFree("double free", address, slab);
+    }
+    boolean freed = slab.freeRemotely(word, bit);
+    if (charged) {
+      if (freed) {
+        owner.uncharge(slot, slab.chargeBytes);
+      }
+      owner.refs().put(slot);
+    }
+    if (!freed) {
+      throw badFree("double free", address, slab);
+    }
+    SlotSlabs home = slab.home;
+    if (home != null) {
+      home.noteRemoteFree(slab);
+    }
+  }
+
+  private void freeLarge(@Nullable Scope scope, Slab slab, long address) {
+    if (address != slab.base) {
+      throw badFree("free of an interior address", address, slab);
+    }
+    long chargeBytes = (long) slab.nrPages << MemCgroup.PAGE_SHIFT;
+    ObjCgroup owner = slab.largeOwner;
+    if (owner == null || !slab.freeLarge()) {
+      throw badFree("double free", address, slab);
+    }
+    if (isCharged(owner)) {
+      CpuSlot slot = enter(scope);
+      try {
+        owner.uncharge(slot, chargeBytes);
+        owner.refs().put(slot);
+      } finally {
+        leave(slot, scope);
+      }
+    }
+    range.retire(slab, retiredNanos());
+  }
+
+  /** The text that all bad frees share. */
+  IllegalArgumentException badFree(String reason, long address, @Nullable Slab slab) {
+    return new IllegalArgumentException(
+        slab == null
+            ? "%s: address=0x%x range=0x%x..0x%x"
+                .formatted(reason, address, range.base(), range.base() + range.rangeBytes())
+            : "%s: address=0x%x slab=0x%x offset=%d objectSize=%d"
+                .formatted(reason, address, slab.base, address - slab.base, objectSize(slab)));
+  }
+
+  private static long objectSize(Slab slab) {
+    return slab.large ? (long) slab.nrPages << MemCgroup.PAGE_SHIFT : slab.objectSize;
+  }
+
+  // ---- look
+
+  /**
+   * The slab of an allocated object.
+   *
+   * @throws IllegalArgumentException if {@code address} is not the start of an allocated object
+   */
+  Slab slabOf(long address) {
+    Slab slab = range.findSlow(address);
+    if (slab == null) {
+      throw badFree("not an object", address, null);
+    }
+    long offset = address - slab.base;
+    int index = slab.large ? 0 : slab.indexOf(offset);
+    if (slab.large ? offset != 0 : !slab.isObject(index, offset)) {
+      throw badFree("not the start of an object", address, slab);
+    }
+    int word = slab.wordOf(index);
+    long bit = slab.bitOf(index);
+    if (slab.isRemotelyFreed(word, bit) || slab.isFreeAcquire(word, bit)) {
+      throw badFree("use after free", address, slab);
+    }
+    return slab;
+  }
+
+  static long usableSize(Slab slab) {
+    return objectSize(slab);
+  }
+
+  /**
+   * Changes the size of a large object where it stands.
+   *
+   * @return false if it has to move: too large for its run; or because the limit refused, in which
+   *     case a move would be refused as well
+   */
+  boolean resizeLarge(@Nullable Scope scope, Slab slab, long nrBytes) {
+    long nrPages = pagesFor(nrBytes);
+    long newBytes = nrPages << MemCgroup.PAGE_SHIFT;
+    if (newBytes > (long) slab.nrChunks << SlabGeometry.CHUNK_SHIFT) {
+      return false;
+    }
+    long more = newBytes - ((long) slab.nrPages << MemCgroup.PAGE_SHIFT);
+    ObjCgroup owner = slab.largeOwner;
+    if (owner != null && isCharged(owner) && more != 0) {
+      CpuSlot slot = enter(scope);
+      try {
+        if (more < 0) {
+          owner.uncharge(slot, -more);
+        } else if (!chargeMore(slot, owner, more)) {
+          return false;
+        }
+      } finally {
+        leave(slot, scope);
+      }
+    }
+    slab.nrPages = (int) nrPages;
+    if (more > 0) {
+      range.resident(slab, newBytes);
+    } else if (more < 0) {
+      range.trim(slab, newBytes);
+    }
+    return true;
+  }
+
+  private boolean chargeMore(CpuSlot slot, ObjCgroup owner, long nrBytes) {
+    ObjStock stock = registry.find(slot, owner.id());
+    if (stock == null) {
+      long nrPages = nrBytes >>> MemCgroup.PAGE_SHIFT;
+      return owner.group().charge(slot, nrPages) == null;
+    }
+    stock.pin();
+    boolean granted = stock.ensure(nrBytes, nrBytes) == null;
+    if (granted) {
+      stock.take(nrBytes);
+    }
+    stock.unpin();
+    return granted;
+  }
+
+  // ---- slots
+
+  /** The slot to work on: the scope's, or a shared one for this operation. */
+  private CpuSlot enter(@Nullable Scope scope) {
+    if (scope != null) {
+      scope.resync();
+      if (scope.holdsSlot()) {
+        return scope.slot();
+      }
+    }
+    return registry.slots().claimShared();
+  }
+
+  /** As {@link #enter}; without a slot of its own the thread takes the object's if that is idle. */
+  private CpuSlot enterNear(@Nullable Scope scope, Slab slab) {
+    if (scope == null || !scope.holdsSlot()) {
+      SlotSlabs home = slab.home;
+      if (home != null && registry.slots().tryClaim(home.slot())) {
+        return home.slot();
+      }
+    }
+    return enter(scope);
+  }
+
+  private static void leave(CpuSlot slot, @Nullable Scope scope) {
+    if (scope == null || slot != scope.slot()) {
+      slot.release();
+    }
+  }
+
+  // ---- whole allocator
+
+  /** Collects, returns empty slabs and gives their memory to the OS. Returns bytes given back. */
+  long shrink() {
+    long before = range.mappedBytes();
+    registry.rootHandle().group().drain();
+    Scope scope = registry.currentScope();
+    CpuSlot own = null;
+    if (scope != null && scope.holdsSlot()) {
+      scope.resync();
+      own = scope.slot();
+    }
+    registry.slots().submit(shrink, own);
+    range.purge(0, true);
+    return Math.max(0, before - range.mappedBytes());
+  }
+
+  long nrBadFrees() {
+    long[] sum = {0};
+    slotSlabs.forEach(s -> sum[0] += s.nrBadFrees());
+    return sum[0];
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("allocator is closed");
+    }
+  }
+
+  /**
+   * Unmaps the range if no object is allocated and no scope has objects ready.
+   *
+   * @return the number of objects that are still allocated, in which case nothing is closed
+   */
+  long close() {
+    if (closed) {
+      return 0;
+    }
+    shrink();
+    long nrLive = range.nrLiveObjects();
+    if (nrLive == 0) {
+      closed = true;
+      purger.close();
+      range.close();
+    }
+    return nrLive;
+  }
+}

@@ -1,0 +1,72 @@
+package io.memcg4j.slab;
+
+import io.memcg4j.memcg.MemCgroup;
+
+/**
+ * How objects of one cache lie in a slab.
+ *
+ * <p>A slab is a run of chunks filled with objects from its start. Objects are grouped into
+ * <em>words</em>: up to 64 neighbours that share one long of the free bitmap and one owner. A word
+ * spans at most a page if its objects are smaller than that, so that a tenant with a single object of
+ * a class pins at most a page for it.
+ *
+ * @param cacheIndex number of the cache in its allocator
+ * @param objectSize bytes from one object to the next
+ * @param wordShift log2 of the objects in a word
+ * @param nrWords words in a slab
+ * @param nrChunks chunks of a slab
+ * @param magic {@code ceil(2^32 / objectSize)}: offset to index by multiplication
+ * @param chargeBytes what one object is charged: its size and its share of the metadata
+ */
+record SlabGeometry(
+    int cacheIndex,
+    int objectSize,
+    int wordShift,
+    int nrWords,
+    int nrChunks,
+    long magic,
+    int chargeBytes) {
+  /** Unit of address space; a slab or large object starts at a multiple of it. */
+  static final int CHUNK_SHIFT = 15;
+
+  static final int CHUNK_SIZE = 1 << CHUNK_SHIFT;
+  static final int MAGIC_SHIFT = 32;
+  static final int MAX_WORDS = 64;
+
+  private static final int MAX_WORD_SHIFT = 6;
+  private static final int MIN_OBJECTS = 8;
+  // Heap bytes of a word (free bits, owner, list position) and of a slab (object, array headers).
+  private static final int WORD_METADATA_BYTES = 16;
+  private static final int SLAB_METADATA_BYTES = 160;
+
+  static SlabGeometry of(int cacheIndex, int objectSize) {
+    int wordShift = 0;
+    while (wordShift < MAX_WORD_SHIFT && objectSize << (wordShift + 1) <= MemCgroup.PAGE_SIZE) {
+      wordShift++;
+    }
+    int nrChunks = 1;
+    while (nrChunks * CHUNK_SIZE / objectSize < MIN_OBJECTS) {
+      nrChunks *= 2;
+    }
+    int nrWords = Math.min(MAX_WORDS, (nrChunks * CHUNK_SIZE / objectSize) >>> wordShift);
+    int metadata = WORD_METADATA_BYTES + SLAB_METADATA_BYTES / nrWords;
+    int share = (metadata + (1 << wordShift) - 1) >>> wordShift;
+    long magic = ((1L << MAGIC_SHIFT) + objectSize - 1) / objectSize;
+    return new SlabGeometry(
+        cacheIndex, objectSize, wordShift, nrWords, nrChunks, magic, objectSize + share);
+  }
+
+  int objectsPerWord() {
+    return 1 << wordShift;
+  }
+
+  /** All objects of a word, as bits. */
+  long wordMask() {
+    return -1L >>> (64 - objectsPerWord());
+  }
+
+  /** All words of a slab, as bits. */
+  long allWords() {
+    return -1L >>> (64 - nrWords);
+  }
+}
