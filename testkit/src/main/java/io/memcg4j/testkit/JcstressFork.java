@@ -79,7 +79,6 @@ final class JcstressFork {
     out.writeInt(STRIDE_SIZE);
     out.writeInt(STRIDE_COUNT);
     out.writeBoolean(false); // no affinity of the threads
-    return new ForkedTestConfig(
-        new DataInputStream(new ByteArrayInputStream(bytes.toByteArray())));
+    return new ForkedTestConfig(new DataInputStream(new ByteArrayInputStream(bytes.toByteArray())));
   }
 }

@@ -81,13 +81,11 @@ final class Outcomes {
   public String toString() {
     StringBuilder text =
         new StringBuilder("test=%s samples=%d".formatted(info.name(), nrSamples()));
-    nrByState.forEach(
-        (state, nr) -> {
-          StateCase graded = caseOf(state);
-          text.append(
-              "%n  [%s] %,d x %s: %s"
-                  .formatted(state, nr, graded.expect(), graded.description()));
-        });
+    nrByState.forEach((state, nr) -> {
+      StateCase graded = caseOf(state);
+      text.append(
+          "%n  [%s] %,d x %s: %s".formatted(state, nr, graded.expect(), graded.description()));
+    });
     return text.toString();
   }
 }
