@@ -387,6 +387,7 @@ public final class Kmalloc implements AutoCloseable {
     private final Scope scope;
     private final CpuSlot slot;
     private Magazines magazines;
+    private Magazine[] classes;
 
     private Bound(Kmalloc kmalloc, Scope scope) {
       this.kmalloc = kmalloc;
@@ -394,6 +395,7 @@ public final class Kmalloc implements AutoCloseable {
       this.slot = scope.slot();
       scope.resync();
       this.magazines = kmalloc.magazinesOf(scope);
+      this.classes = magazines.classes();
     }
 
     /**
@@ -496,7 +498,7 @@ public final class Kmalloc implements AutoCloseable {
     public void free(long address) {
       if (!slot.isArmed(scope) || !magazines.home().freeFast(address, magazines)) {
         kmalloc.freeSlow(scope, address);
-        magazines = kmalloc.magazinesOf(scope);
+        refreshed(address);
       }
     }
 
@@ -504,7 +506,7 @@ public final class Kmalloc implements AutoCloseable {
       if (nrBytes - 1 < 0 || nrBytes > MAX_CACHE_SIZE || !slot.isArmed(scope)) {
         return NULL;
       }
-      return magazines.ofClass(SizeClasses.index((int) nrBytes)).allocate();
+      return classes[SizeClasses.index((int) nrBytes)].allocate();
     }
 
     private long allocateSlow(long nrBytes, int flags) {
@@ -523,6 +525,7 @@ public final class Kmalloc implements AutoCloseable {
     /** A slow path may have moved the scope to another handle. */
     private long refreshed(long address) {
       magazines = kmalloc.magazinesOf(scope);
+      classes = magazines.classes();
       return address;
     }
   }
@@ -553,7 +556,7 @@ public final class Kmalloc implements AutoCloseable {
     Magazines magazines = magazines(scope);
     return magazines == null
         ? NULL
-        : magazines.ofClass(SizeClasses.index((int) nrBytes)).allocate();
+        : magazines.classes()[SizeClasses.index((int) nrBytes)].allocate();
   }
 
   private long allocateSlow(@Nullable Scope scope, long nrBytes, int flags) {

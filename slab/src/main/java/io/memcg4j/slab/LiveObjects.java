@@ -45,10 +45,10 @@ final class LiveObjects {
   }
 
   private static void count(ObjCgroups registry, Slab slab, Map<String, Long> counts) {
-    for (int word = 0; word < slab.free.length; word++) {
+    for (int word = 0; word < slab.nrWords(); word++) {
       int nrLive = slab.nrLiveObjects(word);
       if (nrLive > 0) {
-        ObjCgroup owner = slab.large ? slab.largeOwner : registry.handle(slab.owners[word]);
+        ObjCgroup owner = slab.large ? slab.largeOwner : registry.handle(slab.owner(word));
         String group = owner == null ? "?" : owner.group().path();
         long nrBytes =
             slab.large ? (long) slab.nrPages << MemCgroup.PAGE_SHIFT : slab.objectSize;

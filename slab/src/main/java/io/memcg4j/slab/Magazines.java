@@ -29,9 +29,9 @@ final class Magazines implements PreCharged {
     return array;
   }
 
-  /** The magazine of a kmalloc class; {@link Magazine#NONE} if nothing was allocated from it yet. */
-  Magazine ofClass(int index) {
-    return byCache[index];
+  /** By kmalloc class; {@link Magazine#NONE} where nothing was allocated yet. May be replaced. */
+  Magazine[] classes() {
+    return byCache;
   }
 
   /** The magazine of any cache. */

@@ -246,12 +246,12 @@ final class SlabAllocator {
     long bit = slab.bitOf(index);
     CpuSlot slot = enterNear(scope, slab);
     try {
-      SlotSlabs home = slab.home;
-      if (slab.isRemotelyFreed(word, bit) || slab.isFreeAcquire(word, bit) || home == null) {
+      SlotSlabs home = slab.homeAcquire();
+      if (slab.isRemotelyFreed(word, bit) || slab.isFree(word, bit) || home == null) {
         throw badFree("double free", address, slab);
       }
       if (home.slot() == slot) {
-        home.free(slab, word, bit, stockOf(slot, slab.owners[word]));
+        home.free(slab, word, bit, stockOf(slot, slab.owner(word)));
       } else {
         freeRemotely(slot, slab, word, bit, address);
       }
@@ -262,7 +262,7 @@ final class SlabAllocator {
 
   /** One atomic OR; the charge goes back at once, the object when the home's owner collects. */
   private void freeRemotely(CpuSlot slot, Slab slab, int word, long bit, long address) {
-    ObjCgroup owner = registry.handle(slab.owners[word]);
+    ObjCgroup owner = registry.handle(slab.owner(word));
     boolean charged = owner != null && isCharged(owner);
     // Once the bit is set the home may release the word, and with it the owner.
     if (owner == null || (charged && !owner.refs().tryGet(slot))) {
@@ -278,7 +278,7 @@ final class SlabAllocator {
     if (!freed) {
       throw badFree("double free", address, slab);
     }
-    SlotSlabs home = slab.home;
+    SlotSlabs home = slab.homeAcquire();
     if (home != null) {
       home.noteRemoteFree(slab);
     }
@@ -338,7 +338,7 @@ final class SlabAllocator {
     }
     int word = slab.wordOf(index);
     long bit = slab.bitOf(index);
-    if (slab.isRemotelyFreed(word, bit) || slab.isFreeAcquire(word, bit)) {
+    if (slab.isRemotelyFreed(word, bit) || slab.isFree(word, bit)) {
       throw badFree("use after free", address, slab);
     }
     return slab;
@@ -414,7 +414,7 @@ final class SlabAllocator {
   /** As {@link #enter}; without a slot of its own the thread takes the object's if that is idle. */
   private CpuSlot enterNear(@Nullable Scope scope, Slab slab) {
     if (scope == null || !scope.holdsSlot()) {
-      SlotSlabs home = slab.home;
+      SlotSlabs home = slab.homeAcquire();
       if (home != null && registry.slots().tryClaim(home.slot())) {
         return home.slot();
       }

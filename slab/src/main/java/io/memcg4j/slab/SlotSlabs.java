@@ -151,10 +151,10 @@ final class SlotSlabs {
         return false;
       }
       word = takeEmptyWord(slab);
-      slab.owners[word] = magazines.ownerId();
+      slab.setOwner(word, magazines.ownerId());
       magazines.stock().pin();
     }
-    long bits = lowest(slab.free[word], maxObjects);
+    long bits = lowest(slab.freeBits(word), maxObjects);
     long nrBytes = 0;
     if (magazines.isCharged()) {
       nrBytes = (long) Long.bitCount(bits) * geometry.chargeBytes();
@@ -184,7 +184,7 @@ final class SlotSlabs {
     Slab slab = range.allocateSlab(geometry);
     if (slab != null) {
       assert slab.isEmpty() : "slab in use: " + slab.base;
-      slab.home = this;
+      slab.setHome(this);
       list(listed, slab);
       listed.nrEmpty++;
     }
@@ -239,53 +239,59 @@ final class SlotSlabs {
    */
   boolean freeFast(long address, Magazines magazines) {
     Slab slab = range.find(address);
-    if (slab == null || slab.home != this) {
+    if (slab == null || !slab.isHome(this)) {
       return false;
     }
     long offset = address - slab.base;
     int index = slab.indexOf(offset);
-    long[] free = slab.free;
-    int word = slab.wordOf(index);
+    int word = index >>> slab.wordShift;
+    int wordIndex = 2 * word;
+    long[] words = slab.words;
+    if ((long) index * slab.objectSize != offset || wordIndex >= words.length) {
+      return false;
+    }
     long bit = slab.bitOf(index);
-    if ((long) index * slab.objectSize != offset || word >= free.length) {
-      return false;
-    }
-    long old = free[word];
-    if ((old & bit) != 0
-        || slab.owners[word] != magazines.ownerId()
-        || slab.isRemotelyFreed(word, bit)) {
-      return false;
-    }
+    long old = words[wordIndex];
     long now = old | bit;
-    Magazine magazine = magazines.get(slab.cacheIndex);
-    if (magazine.isActive(slab, word)) {
-      if (!magazine.isCharged(bit)) {
+    if (slab.isPlainlyOwned(wordIndex, magazines.ownerId())) {
+      // Full before, empty now, or free already: not for the fast path.
+      if (old == 0
+          || now == old
+          || now == slab.wordMask
+          || slab.isRemotelyFreedPlain(word, bit)) {
         return false;
       }
-      free[word] = now;
+      words[wordIndex] = now;
+      if (magazines.isCharged()) {
+        magazines.stock().uncharge(slab.chargeBytes);
+      }
       return true;
     }
-    if (old == 0 || now == slab.wordMask) {
+    Magazine magazine = magazines.get(slab.cacheIndex);
+    if (!magazine.isActive(slab, word)
+        || !magazine.keeps(bit)
+        || magazine.isAvailable(bit)
+        || now == old
+        || slab.isRemotelyFreedPlain(word, bit)) {
       return false;
     }
-    free[word] = now;
-    if (magazines.isCharged()) {
-      magazines.stock().uncharge(slab.chargeBytes);
-    }
+    magazine.putBack(bit);
     return true;
   }
 
   /** Frees an allocated object of this slot; the caller has checked that it is one. */
   void free(Slab slab, int word, long bit, ObjStock owner) {
-    long old = slab.free[word];
-    slab.free[word] = old | bit;
     Magazines magazines = magazines(owner);
     Magazine magazine = magazines.get(slab.cacheIndex);
     boolean active = magazine.isActive(slab, word);
-    if (!active || !magazine.isCharged(bit)) {
-      if (magazines.isCharged()) {
-        owner.uncharge(slab.chargeBytes);
-      }
+    if (active && magazine.keeps(bit)) {
+      magazine.putBack(bit);
+      return;
+    }
+    long old = slab.freeBits(word);
+    slab.setFreeBits(word, old | bit);
+    if (magazines.isCharged()) {
+      owner.uncharge(slab.chargeBytes);
     }
     if (!active) {
       settle(magazines, magazine, slab, word, old == 0);
@@ -298,7 +304,7 @@ final class SlotSlabs {
    */
   private void settle(
       Magazines magazines, Magazine magazine, Slab slab, int word, boolean wasFull) {
-    long free = slab.free[word];
+    long free = slab.freeBits(word);
     if (free == slab.wordMask) {
       if (!wasFull) {
         magazine.removePartial(slab, word, range);
@@ -312,7 +318,7 @@ final class SlotSlabs {
 
   private void releaseWord(Slab slab, int word) {
     Listed listed = listed(slab.cacheIndex);
-    slab.owners[word] = Slab.NO_OWNER;
+    slab.setOwner(word, Slab.NO_OWNER);
     if (slab.emptyWords == 0) {
       list(listed, slab);
     }
@@ -325,7 +331,7 @@ final class SlotSlabs {
   private void retireSlab(Listed listed, Slab slab) {
     listed.nrEmpty--;
     unlist(listed, slab);
-    slab.home = null;
+    slab.setHome(null);
     range.retire(slab, allocator.retiredNanos());
   }
 
@@ -337,9 +343,9 @@ final class SlotSlabs {
   long retire(Magazines magazines, Magazine magazine) {
     Slab slab = Objects.requireNonNull(magazine.activeSlab(), "magazine not active");
     int word = magazine.activeWord();
-    long nrBytes = (long) Long.bitCount(magazine.chargedFree()) * slab.chargeBytes;
+    long nrBytes = (long) Long.bitCount(magazine.available()) * slab.chargeBytes;
     magazines.parked(-magazine.parkedBytes());
-    magazine.deactivate();
+    magazine.deactivate(slab);
     // Like a full word whose objects are freed all at once: it is in no list yet.
     settle(magazines, magazine, slab, word, true);
     return nrBytes;
@@ -369,7 +375,7 @@ final class SlotSlabs {
       Slab next = slab.nextRemote;
       slab.nextRemote = null;
       slab.dequeued();
-      SlotSlabs owner = slab.home;
+      SlotSlabs owner = slab.homeAcquire();
       if (owner == this) {
         collect(slab);
       } else if (owner != null) {
@@ -380,31 +386,38 @@ final class SlotSlabs {
   }
 
   private void collect(Slab slab) {
-    for (int word = 0; word < slab.free.length; word++) {
+    for (int word = 0; word < slab.nrWords(); word++) {
       long bits = slab.remoteBits(word);
-      if (bits == 0) {
-        continue;
+      if (bits != 0) {
+        collect(slab, word, bits);
       }
-      long old = slab.free[word];
-      long twice = bits & old;
-      if (twice != 0) {
-        nrBadFrees += Long.bitCount(twice);
-        slab.clearRemote(word, twice);
-        bits &= ~twice;
-        if (bits == 0) {
-          continue;
-        }
-      }
-      int ownerId = slab.owners[word];
-      slab.collectBits(word, bits);
-      ObjStock stock = allocator.stockOf(slot, ownerId);
-      Magazines magazines = magazines(stock);
-      Magazine magazine = magazines.get(slab.cacheIndex);
-      if (magazine.isActive(slab, word)) {
-        magazine.uncharge(bits);
-      } else {
-        settle(magazines, magazine, slab, word, old == 0);
-      }
+    }
+  }
+
+  private void collect(Slab slab, int word, long remoteBits) {
+    int ownerId = slab.owner(word);
+    long old = slab.freeBits(word);
+    Magazines magazines = null;
+    Magazine magazine = Magazine.NONE;
+    if (ownerId != Slab.NO_OWNER) {
+      magazines = magazines(allocator.stockOf(slot, ownerId));
+      magazine = magazines.get(slab.cacheIndex);
+    }
+    boolean active = magazine.isActive(slab, word);
+    long twice = remoteBits & (active ? old | magazine.available() : old);
+    if (twice != 0) {
+      nrBadFrees += Long.bitCount(twice);
+      slab.clearRemote(word, twice);
+    }
+    long bits = remoteBits & ~twice;
+    if (bits == 0 || magazines == null) {
+      return;
+    }
+    slab.collect(word, bits);
+    if (active) {
+      magazine.forget(bits);
+    } else {
+      settle(magazines, magazine, slab, word, old == 0);
     }
   }
 
