@@ -270,7 +270,7 @@ public final class Kmalloc implements AutoCloseable {
     Scope scope = scope();
     if (scope != null && scope.slot().isArmed(scope)) {
       Magazines magazines = magazines(scope);
-      if (magazines != null && magazines.home().freeFast(address, magazines)) {
+      if (magazines != null && SlotSlabs.freeFast(allocator.range(), address, magazines)) {
         return;
       }
     }
@@ -386,6 +386,7 @@ public final class Kmalloc implements AutoCloseable {
     private final Kmalloc kmalloc;
     private final Scope scope;
     private final CpuSlot slot;
+    private final SlabRange range;
     private Magazines magazines;
     private Magazine[] classes;
 
@@ -395,6 +396,7 @@ public final class Kmalloc implements AutoCloseable {
       this.slot = scope.slot();
       scope.resync();
       this.magazines = kmalloc.magazinesOf(scope);
+      this.range = kmalloc.allocator.range();
       this.classes = magazines.classes();
     }
 
@@ -496,7 +498,7 @@ public final class Kmalloc implements AutoCloseable {
      * @throws IllegalArgumentException if it is not an allocated object
      */
     public void free(long address) {
-      if (!slot.isArmed(scope) || !magazines.home().freeFast(address, magazines)) {
+      if (!slot.isArmed(scope) || !SlotSlabs.freeFast(range, address, magazines)) {
         kmalloc.freeSlow(scope, address);
         refreshed(address);
       }

@@ -2,7 +2,6 @@ package io.memcg4j.slab;
 
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.objcg.ObjCgroup;
-import io.memcg4j.objcg.ObjCgroups;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -23,7 +22,7 @@ final class LiveObjects {
     Map<String, Long> counts = new TreeMap<>();
     for (Slab slab : allocator.range().inUse()) {
       if (cacheIndex < 0 || slab.cacheIndex == cacheIndex) {
-        count(allocator.registry(), slab, counts);
+        count(slab, counts);
       }
     }
     List<String> lines = new ArrayList<>();
@@ -44,14 +43,14 @@ final class LiveObjects {
     return nrLive;
   }
 
-  private static void count(ObjCgroups registry, Slab slab, Map<String, Long> counts) {
-    for (int word = 0; word < slab.nrWords(); word++) {
-      int nrLive = slab.nrLiveObjects(word);
+  private static void count(Slab slab, Map<String, Long> counts) {
+    for (Word word : slab.words) {
+      int nrLive = word.nrLiveObjects();
       if (nrLive > 0) {
-        ObjCgroup owner = slab.large ? slab.largeOwner : registry.handle(slab.owner(word));
+        Magazines magazines = word.ownerAcquire();
+        ObjCgroup owner = magazines == null ? slab.largeOwner : magazines.handle();
         String group = owner == null ? "?" : owner.group().path();
-        long nrBytes =
-            slab.large ? (long) slab.nrPages << MemCgroup.PAGE_SHIFT : slab.objectSize;
+        long nrBytes = slab.large ? (long) slab.nrPages << MemCgroup.PAGE_SHIFT : slab.objectSize;
         counts.merge("group=" + group + " objectSize=" + nrBytes, (long) nrLive, Long::sum);
       }
     }

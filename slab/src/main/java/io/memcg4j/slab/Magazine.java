@@ -16,13 +16,13 @@ import org.jspecify.annotations.Nullable;
 final class Magazine {
   /*
    * Layout     available alone decides the fast path; it and the fields beside it are one cache line.
-   * Invariant  active: slab != null, the word is owned by the stock's handle, is in no list, and
-   *            available is a subset of mask: objects taken from the word, charged already. Freed
-   *            objects inside mask come back to available, those outside to the word.
-   *            inactive: slab == null, available == mask == 0.
+   * Invariant  active: word != null, owned by the stock's handle and in no list; available is a
+   *            subset of mask: objects taken from the word, charged already. Freed objects inside
+   *            mask come back to available, those outside to the word.
+   *            inactive: word == null, available == mask == 0.
    *            partial[0, nrPartial): words of this handle with free objects, none of them active;
-   *            slab.position(word) is the index in it.
-   * Ordering   plain by the slot's owner; remote frees read available and version (see Slab.isFree).
+   *            a word's position is its index in it.
+   * Ordering   plain by the slot's owner; remote frees read available and version (Word.isFree).
    * Cost       allocate: 3 loads, 1 store, a multiply-add; no atomic. Successive calls depend on each
    *            other only through one field, which the CPU forwards from its store buffer.
    */
@@ -30,7 +30,7 @@ final class Magazine {
       fieldVarHandle(lookup(), "available", VarHandle.class, Magazine.class, long.class);
   private static final VarHandle VERSION =
       fieldVarHandle(lookup(), "version", VarHandle.class, Magazine.class, long.class);
-  private static final int[] NO_PARTIAL = {};
+  private static final Word[] NO_PARTIAL = {};
 
   /** Stands where a stock has no magazine yet; never active. */
   static final Magazine NONE = new Magazine(0);
@@ -38,12 +38,11 @@ final class Magazine {
   private long available;
   private long wordBase;
   private final int objectSize;
-  private int word;
-  private long mask;
-  private @Nullable Slab slab;
-  private long version;
-  private int[] partial = NO_PARTIAL;
   private int nrPartial;
+  private long mask;
+  private @Nullable Word word;
+  private Word[] partial = NO_PARTIAL;
+  private long version;
 
   /** Charged bytes that the active word had when it was taken: what it may hold at most. */
   private long parkedBytes;
@@ -62,8 +61,8 @@ final class Magazine {
     return wordBase + (long) Long.numberOfTrailingZeros(old) * objectSize;
   }
 
-  boolean isActive(Slab candidate, int candidateWord) {
-    return slab == candidate && word == candidateWord;
+  boolean isActive(Word candidate) {
+    return word == candidate;
   }
 
   /** Whether a freed object of the active word is kept charged, for the next allocation. */
@@ -81,21 +80,16 @@ final class Magazine {
   }
 
   /** Makes a word active with {@code charged} of its free objects. */
-  void activate(Slab newSlab, int newWord, long charged, long chargedBytes) {
+  void activate(Word newWord, long charged, long chargedBytes) {
     VERSION.setRelease(this, version + 1);
-    slab = newSlab;
     word = newWord;
-    wordBase = newSlab.wordBase(newWord);
+    wordBase = newWord.base();
     mask = charged;
     parkedBytes = chargedBytes;
-    newSlab.activate(newWord, this, charged);
+    newWord.activate(this, charged);
   }
 
-  @Nullable Slab activeSlab() {
-    return slab;
-  }
-
-  int activeWord() {
+  @Nullable Word activeWord() {
     return word;
   }
 
@@ -125,39 +119,37 @@ final class Magazine {
   }
 
   /** Leaves the active word; what becomes of it is the caller's business. */
-  void deactivate(Slab oldSlab) {
+  void deactivate(Word oldWord) {
+    oldWord.deactivate(this);
     VERSION.setRelease(this, version + 1);
-    oldSlab.deactivate(word, this);
-    slab = null;
-    word = 0;
+    word = null;
     mask = 0;
     parkedBytes = 0;
   }
 
-  void pushPartial(Slab ofSlab, int ofWord) {
+  void pushPartial(Word newWord) {
     if (nrPartial == partial.length) {
       partial = Arrays.copyOf(partial, Math.max(4, 2 * nrPartial));
     }
-    ofSlab.setPosition(ofWord, nrPartial);
-    partial[nrPartial++] = ofSlab.wordRef(ofWord);
+    newWord.position = nrPartial;
+    partial[nrPartial++] = newWord;
   }
 
-  boolean hasPartial() {
-    return nrPartial > 0;
-  }
-
-  /** The word whose object was freed last; its name as {@link Slab#wordRef} made it. */
-  int topPartial() {
-    return partial[nrPartial - 1];
-  }
-
-  void removePartial(Slab ofSlab, int ofWord, SlabRange range) {
-    int position = ofSlab.position(ofWord);
-    int last = partial[--nrPartial];
-    if (position != nrPartial) {
-      partial[position] = last;
-      range.slabOfWord(last).setPosition(last & 63, position);
+  /** Takes the word whose object was freed last; null if there is none. */
+  @Nullable Word popPartial() {
+    if (nrPartial == 0) {
+      return null;
     }
-    ofSlab.setPosition(ofWord, Slab.NOT_LISTED);
+    Word top = partial[nrPartial - 1];
+    removePartial(top);
+    return top;
+  }
+
+  void removePartial(Word oldWord) {
+    int position = oldWord.position;
+    Word last = partial[--nrPartial];
+    partial[position] = last;
+    last.position = position;
+    oldWord.position = Word.NOT_LISTED;
   }
 }

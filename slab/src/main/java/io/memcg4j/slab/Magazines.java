@@ -1,5 +1,6 @@
 package io.memcg4j.slab;
 
+import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.ObjStock;
 import io.memcg4j.objcg.PreCharged;
 import java.util.Arrays;
@@ -10,7 +11,6 @@ final class Magazines implements PreCharged {
 
   private final SlotSlabs home;
   private final ObjStock stock;
-  private final int ownerId;
   private final boolean charged;
   private Magazine[] byCache = NO_MAGAZINES;
   private long parkedBytes;
@@ -19,7 +19,6 @@ final class Magazines implements PreCharged {
   Magazines(SlotSlabs home, ObjStock stock, boolean charged) {
     this.home = home;
     this.stock = stock;
-    this.ownerId = stock.handle().id();
     this.charged = charged;
   }
 
@@ -58,12 +57,13 @@ final class Magazines implements PreCharged {
     return stock;
   }
 
-  SlotSlabs home() {
-    return home;
+  /** Who pays. Any thread. */
+  ObjCgroup handle() {
+    return stock.handle();
   }
 
-  int ownerId() {
-    return ownerId;
+  SlotSlabs home() {
+    return home;
   }
 
   /** Whether objects of this stock are charged: not those of the root or of an unaccounted allocator. */
@@ -95,7 +95,7 @@ final class Magazines implements PreCharged {
   public long giveBack() {
     long nrBytes = 0;
     for (Magazine magazine : byCache) {
-      if (magazine.activeSlab() != null) {
+      if (magazine.activeWord() != null) {
         nrBytes += home.retire(this, magazine);
       }
     }

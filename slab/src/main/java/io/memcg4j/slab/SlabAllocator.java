@@ -8,7 +8,6 @@ import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.PerCpu;
 import io.memcg4j.percpu.SlotWork;
-import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -84,11 +83,6 @@ final class SlabAllocator {
 
   long retiredNanos() {
     return purger.retiring();
-  }
-
-  /** The stock of a word's owner; there is one as long as the word is owned. */
-  ObjStock stockOf(CpuSlot slot, int ownerId) {
-    return Objects.requireNonNull(registry.find(slot, ownerId), "word without owner");
   }
 
   SlotSlabs slabsOf(CpuSlot slot) {
@@ -237,23 +231,22 @@ final class SlabAllocator {
       freeLarge(scope, slab, address);
       return;
     }
-    long offset = address - slab.base;
-    int index = slab.indexOf(offset);
-    if (!slab.isObject(index, offset)) {
+    if (!slab.isObject(address)) {
       throw badFree("free of an interior address", address, slab);
     }
-    int word = slab.wordOf(index);
+    int index = slab.indexOf(address);
+    Word word = slab.wordOf(index);
     long bit = slab.bitOf(index);
     CpuSlot slot = enterNear(scope, slab);
     try {
-      SlotSlabs home = slab.homeAcquire();
-      if (slab.isRemotelyFreed(word, bit) || slab.isFree(word, bit) || home == null) {
+      SlotSlabs home = slab.home;
+      if ((word.remote() & bit) != 0 || word.isFree(bit) || home == null) {
         throw badFree("double free", address, slab);
       }
       if (home.slot() == slot) {
-        home.free(slab, word, bit, stockOf(slot, slab.owner(word)));
-      } else {
-        freeRemotely(slot, slab, word, bit, address);
+        home.free(word, bit);
+      } else if (!freeRemotely(slot, word, bit)) {
+        throw badFree("double free", address, slab);
       }
     } finally {
       leave(slot, scope);
@@ -261,27 +254,29 @@ final class SlabAllocator {
   }
 
   /** One atomic OR; the charge goes back at once, the object when the home's owner collects. */
-  private void freeRemotely(CpuSlot slot, Slab slab, int word, long bit, long address) {
-    ObjCgroup owner = registry.handle(slab.owner(word));
-    boolean charged = owner != null && isCharged(owner);
-    // Once the bit is set the home may release the word, and with it the owner.
-    if (owner == null || (charged && !owner.refs().tryGet(slot))) {
-      throw badFree("double free", address, slab);
+  private boolean freeRemotely(CpuSlot slot, Word word, long bit) {
+    Slab slab = word.slab;
+    Magazines magazines = word.ownerAcquire();
+    if (magazines == null) {
+      return false;
     }
-    boolean freed = slab.freeRemotely(word, bit);
-    if (charged) {
+    ObjCgroup owner = magazines.handle();
+    // Once the bit is set the home may release the word, and with it the owner.
+    if (magazines.isCharged() && !owner.refs().tryGet(slot)) {
+      return false;
+    }
+    boolean freed = word.freeRemotely(bit);
+    if (magazines.isCharged()) {
       if (freed) {
         owner.uncharge(slot, slab.chargeBytes);
       }
       owner.refs().put(slot);
     }
-    if (!freed) {
-      throw badFree("double free", address, slab);
-    }
-    SlotSlabs home = slab.homeAcquire();
-    if (home != null) {
+    SlotSlabs home = slab.home;
+    if (freed && home != null) {
       home.noteRemoteFree(slab);
     }
+    return freed;
   }
 
   private void freeLarge(@Nullable Scope scope, Slab slab, long address) {
@@ -290,7 +285,7 @@ final class SlabAllocator {
     }
     long chargeBytes = (long) slab.nrPages << MemCgroup.PAGE_SHIFT;
     ObjCgroup owner = slab.largeOwner;
-    if (owner == null || !slab.freeLarge()) {
+    if (owner == null || !slab.words[0].freeOnce()) {
       throw badFree("double free", address, slab);
     }
     if (isCharged(owner)) {
@@ -331,14 +326,13 @@ final class SlabAllocator {
     if (slab == null) {
       throw badFree("not an object", address, null);
     }
-    long offset = address - slab.base;
-    int index = slab.large ? 0 : slab.indexOf(offset);
-    if (slab.large ? offset != 0 : !slab.isObject(index, offset)) {
+    if (slab.large ? address != slab.base : !slab.isObject(address)) {
       throw badFree("not the start of an object", address, slab);
     }
-    int word = slab.wordOf(index);
+    int index = slab.large ? 0 : slab.indexOf(address);
+    Word word = slab.wordOf(index);
     long bit = slab.bitOf(index);
-    if (slab.isRemotelyFreed(word, bit) || slab.isFree(word, bit)) {
+    if ((word.remote() & bit) != 0 || word.isFree(bit)) {
       throw badFree("use after free", address, slab);
     }
     return slab;
@@ -414,7 +408,7 @@ final class SlabAllocator {
   /** As {@link #enter}; without a slot of its own the thread takes the object's if that is idle. */
   private CpuSlot enterNear(@Nullable Scope scope, Slab slab) {
     if (scope == null || !scope.holdsSlot()) {
-      SlotSlabs home = slab.homeAcquire();
+      SlotSlabs home = slab.home;
       if (home != null && registry.slots().tryClaim(home.slot())) {
         return home.slot();
       }

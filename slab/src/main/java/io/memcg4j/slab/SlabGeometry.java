@@ -35,8 +35,8 @@ record SlabGeometry(
 
   private static final int MAX_WORD_SHIFT = 6;
   private static final int MIN_OBJECTS = 8;
-  // Heap bytes of a word (free bits, owner, list position) and of a slab (object, array headers).
-  private static final int WORD_METADATA_BYTES = 16;
+  // Heap bytes of a word with the reference to it, and of a slab with its arrays' headers.
+  private static final int WORD_METADATA_BYTES = 52;
   private static final int SLAB_METADATA_BYTES = 160;
 
   static SlabGeometry of(int cacheIndex, int objectSize) {
@@ -58,6 +58,11 @@ record SlabGeometry(
 
   int objectsPerWord() {
     return 1 << wordShift;
+  }
+
+  /** Bytes from the start of a slab that are covered with objects. */
+  long usableBytes() {
+    return ((long) nrWords << wordShift) * objectSize;
   }
 
   /** All objects of a word, as bits. */

@@ -8,7 +8,6 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -79,8 +78,8 @@ final class SlabRange {
   /** The slab that covers an address; null if none does. Two loads, no lock. */
   @Nullable Slab find(long address) {
     @Nullable Slab[] array = slabs;
-    long chunk = (address - base) >> CHUNK_SHIFT;
-    return chunk >= 0 && chunk < array.length ? array[(int) chunk] : null;
+    long chunk = (address - base) >>> CHUNK_SHIFT;
+    return chunk < array.length ? array[(int) chunk] : null;
   }
 
   /** As {@link #find} for an address that may come from anywhere: takes the lock on a miss. */
@@ -95,11 +94,6 @@ final class SlabRange {
     } finally {
       lock.unlock();
     }
-  }
-
-  /** The slab of a word that somebody owns. */
-  Slab slabOfWord(int wordRef) {
-    return Objects.requireNonNull(slabs[wordRef >>> 6], "word of no slab");
   }
 
   long base() {

@@ -125,7 +125,7 @@ final class SlotSlabs {
 
   /** What the retired word had charged goes back to the stock. */
   private void retireAndKeep(Magazines magazines, Magazine magazine) {
-    if (magazine.activeSlab() != null) {
+    if (magazine.activeWord() != null) {
       long nrBytes = retire(magazines, magazine);
       if (magazines.isCharged()) {
         magazines.stock().uncharge(nrBytes);
@@ -138,30 +138,23 @@ final class SlotSlabs {
     if (remoteHead != null) {
       collectRemoteFrees();
     }
-    Slab slab;
-    int word;
-    if (magazine.hasPartial()) {
-      int ref = magazine.topPartial();
-      slab = range.slabOfWord(ref);
-      word = ref & 63;
-      magazine.removePartial(slab, word, range);
-    } else {
-      slab = slabWithEmptyWord(geometry);
-      if (slab == null) {
+    Word word = magazine.popPartial();
+    if (word == null) {
+      word = takeEmptyWord(geometry);
+      if (word == null) {
         return false;
       }
-      word = takeEmptyWord(slab);
-      slab.setOwner(word, magazines.ownerId());
+      word.setOwner(magazines);
       magazines.stock().pin();
     }
-    long bits = lowest(slab.freeBits(word), maxObjects);
+    long bits = lowest(word.free(), maxObjects);
     long nrBytes = 0;
     if (magazines.isCharged()) {
       nrBytes = (long) Long.bitCount(bits) * geometry.chargeBytes();
       magazines.stock().take(nrBytes);
       magazines.parked(nrBytes);
     }
-    magazine.activate(slab, word, bits, nrBytes);
+    magazine.activate(word, bits, nrBytes);
     return true;
   }
 
@@ -176,32 +169,32 @@ final class SlotSlabs {
     return bits ^ rest;
   }
 
-  private @Nullable Slab slabWithEmptyWord(SlabGeometry geometry) {
+  private @Nullable Word takeEmptyWord(SlabGeometry geometry) {
     Listed listed = listed(geometry.cacheIndex());
-    if (listed.nrSlabs > 0) {
-      return listed.slabs[listed.nrSlabs - 1];
+    Slab slab = listed.nrSlabs > 0 ? listed.slabs[listed.nrSlabs - 1] : addSlab(listed, geometry);
+    if (slab == null) {
+      return null;
     }
-    Slab slab = range.allocateSlab(geometry);
-    if (slab != null) {
-      assert slab.isEmpty() : "slab in use: " + slab.base;
-      slab.setHome(this);
-      list(listed, slab);
-      listed.nrEmpty++;
-    }
-    return slab;
-  }
-
-  private int takeEmptyWord(Slab slab) {
-    Listed listed = listed(slab.cacheIndex);
     if (slab.isEmpty()) {
       listed.nrEmpty--;
     }
-    int word = Long.numberOfTrailingZeros(slab.emptyWords);
+    Word word = slab.words[Long.numberOfTrailingZeros(slab.emptyWords)];
     slab.emptyWords &= slab.emptyWords - 1;
     if (slab.emptyWords == 0) {
       unlist(listed, slab);
     }
     return word;
+  }
+
+  private @Nullable Slab addSlab(Listed listed, SlabGeometry geometry) {
+    Slab slab = range.allocateSlab(geometry);
+    if (slab != null) {
+      assert slab.isEmpty() : "slab in use: " + slab.base;
+      slab.home = this;
+      list(listed, slab);
+      listed.nrEmpty++;
+    }
+    return slab;
   }
 
   private Listed listed(int cacheIndex) {
@@ -235,44 +228,44 @@ final class SlotSlabs {
   /**
    * Frees an object of this slot that belongs to the given stock, if nothing else has to be done.
    *
+   * @param magazines of the stock that the calling thread's slot is armed for
    * @return false if the general way has to be taken, with nothing changed
    */
-  boolean freeFast(long address, Magazines magazines) {
+  static boolean freeFast(SlabRange range, long address, Magazines magazines) {
     Slab slab = range.find(address);
-    if (slab == null || !slab.isHome(this)) {
+    if (slab == null) {
       return false;
     }
     long offset = address - slab.base;
-    int index = slab.indexOf(offset);
-    int word = index >>> slab.wordShift;
-    int wordIndex = 2 * word;
-    long[] words = slab.words;
-    if ((long) index * slab.objectSize != offset || wordIndex >= words.length) {
+    long product = offset * slab.magic;
+    if (offset >= slab.usableBytes || !slab.isMultiple(product)) {
       return false;
     }
+    int index = (int) (product >>> SlabGeometry.MAGIC_SHIFT);
+    Word word = slab.wordOf(index);
     long bit = slab.bitOf(index);
-    long old = words[wordIndex];
+    long old = word.free();
     long now = old | bit;
-    if (slab.isPlainlyOwned(wordIndex, magazines.ownerId())) {
-      // Full before, empty now, or free already: not for the fast path.
-      if (old == 0
-          || now == old
-          || now == slab.wordMask
-          || slab.isRemotelyFreedPlain(word, bit)) {
-        return false;
-      }
-      words[wordIndex] = now;
-      if (magazines.isCharged()) {
-        magazines.stock().uncharge(slab.chargeBytes);
-      }
-      return true;
+    // Full before, or empty now: not for the fast path.
+    if (!word.isInactiveOf(magazines) || old == 0 || now == slab.wordMask) {
+      return freeActive(word, bit, magazines);
     }
-    Magazine magazine = magazines.get(slab.cacheIndex);
-    if (!magazine.isActive(slab, word)
+    if (now == old || (word.remotePlain() & bit) != 0) {
+      return false;
+    }
+    word.setFreePlain(now);
+    if (magazines.isCharged()) {
+      magazines.stock().uncharge(slab.chargeBytes);
+    }
+    return true;
+  }
+
+  /** The object may be of the active word, which takes it back at no cost. */
+  private static boolean freeActive(Word word, long bit, Magazines magazines) {
+    Magazine magazine = magazines.get(word.slab.cacheIndex);
+    if (!magazine.isActive(word)
         || !magazine.keeps(bit)
-        || magazine.isAvailable(bit)
-        || now == old
-        || slab.isRemotelyFreedPlain(word, bit)) {
+        || ((word.allFree() | word.remotePlain()) & bit) != 0) {
       return false;
     }
     magazine.putBack(bit);
@@ -280,21 +273,21 @@ final class SlotSlabs {
   }
 
   /** Frees an allocated object of this slot; the caller has checked that it is one. */
-  void free(Slab slab, int word, long bit, ObjStock owner) {
-    Magazines magazines = magazines(owner);
-    Magazine magazine = magazines.get(slab.cacheIndex);
-    boolean active = magazine.isActive(slab, word);
+  void free(Word word, long bit) {
+    Magazines magazines = Objects.requireNonNull(word.owner(), "object without owner");
+    Magazine magazine = magazines.get(word.slab.cacheIndex);
+    boolean active = magazine.isActive(word);
     if (active && magazine.keeps(bit)) {
       magazine.putBack(bit);
       return;
     }
-    long old = slab.freeBits(word);
-    slab.setFreeBits(word, old | bit);
+    long old = word.free();
+    word.setFree(old | bit);
     if (magazines.isCharged()) {
-      owner.uncharge(slab.chargeBytes);
+      magazines.stock().uncharge(word.slab.chargeBytes);
     }
     if (!active) {
-      settle(magazines, magazine, slab, word, old == 0);
+      settle(magazines, magazine, word, old == 0);
     }
   }
 
@@ -302,27 +295,27 @@ final class SlotSlabs {
    * A word that is not active has more free objects than before: list it if it had none, or let it go
    * if it has nothing else. The owner's stock may be gone afterwards.
    */
-  private void settle(
-      Magazines magazines, Magazine magazine, Slab slab, int word, boolean wasFull) {
-    long free = slab.freeBits(word);
-    if (free == slab.wordMask) {
+  private void settle(Magazines magazines, Magazine magazine, Word word, boolean wasFull) {
+    long free = word.free();
+    if (free == word.slab.wordMask) {
       if (!wasFull) {
-        magazine.removePartial(slab, word, range);
+        magazine.removePartial(word);
       }
-      releaseWord(slab, word);
+      releaseWord(word);
       magazines.stock().unpin();
     } else if (wasFull && free != 0) {
-      magazine.pushPartial(slab, word);
+      magazine.pushPartial(word);
     }
   }
 
-  private void releaseWord(Slab slab, int word) {
+  private void releaseWord(Word word) {
+    Slab slab = word.slab;
     Listed listed = listed(slab.cacheIndex);
-    slab.setOwner(word, Slab.NO_OWNER);
+    word.setOwner(null);
     if (slab.emptyWords == 0) {
       list(listed, slab);
     }
-    slab.emptyWords |= 1L << word;
+    slab.emptyWords |= 1L << word.index();
     if (slab.isEmpty() && ++listed.nrEmpty > 1) {
       retireSlab(listed, slab);
     }
@@ -331,7 +324,7 @@ final class SlotSlabs {
   private void retireSlab(Listed listed, Slab slab) {
     listed.nrEmpty--;
     unlist(listed, slab);
-    slab.setHome(null);
+    slab.home = null;
     range.retire(slab, allocator.retiredNanos());
   }
 
@@ -341,13 +334,12 @@ final class SlotSlabs {
    * @return what its free objects were charged in advance
    */
   long retire(Magazines magazines, Magazine magazine) {
-    Slab slab = Objects.requireNonNull(magazine.activeSlab(), "magazine not active");
-    int word = magazine.activeWord();
-    long nrBytes = (long) Long.bitCount(magazine.available()) * slab.chargeBytes;
+    Word word = Objects.requireNonNull(magazine.activeWord(), "magazine not active");
+    long nrBytes = (long) Long.bitCount(magazine.available()) * word.slab.chargeBytes;
     magazines.parked(-magazine.parkedBytes());
-    magazine.deactivate(slab);
+    magazine.deactivate(word);
     // Like a full word whose objects are freed all at once: it is in no list yet.
-    settle(magazines, magazine, slab, word, true);
+    settle(magazines, magazine, word, true);
     return nrBytes;
   }
 
@@ -375,7 +367,7 @@ final class SlotSlabs {
       Slab next = slab.nextRemote;
       slab.nextRemote = null;
       slab.dequeued();
-      SlotSlabs owner = slab.homeAcquire();
+      SlotSlabs owner = slab.home;
       if (owner == this) {
         collect(slab);
       } else if (owner != null) {
@@ -386,38 +378,32 @@ final class SlotSlabs {
   }
 
   private void collect(Slab slab) {
-    for (int word = 0; word < slab.nrWords(); word++) {
-      long bits = slab.remoteBits(word);
+    for (Word word : slab.words) {
+      long bits = word.remote();
       if (bits != 0) {
-        collect(slab, word, bits);
+        collect(word, bits);
       }
     }
   }
 
-  private void collect(Slab slab, int word, long remoteBits) {
-    int ownerId = slab.owner(word);
-    long old = slab.freeBits(word);
-    Magazines magazines = null;
-    Magazine magazine = Magazine.NONE;
-    if (ownerId != Slab.NO_OWNER) {
-      magazines = magazines(allocator.stockOf(slot, ownerId));
-      magazine = magazines.get(slab.cacheIndex);
-    }
-    boolean active = magazine.isActive(slab, word);
-    long twice = remoteBits & (active ? old | magazine.available() : old);
+  private void collect(Word word, long remoteBits) {
+    long twice = remoteBits & word.allFree();
     if (twice != 0) {
       nrBadFrees += Long.bitCount(twice);
-      slab.clearRemote(word, twice);
+      word.clearRemote(twice);
     }
     long bits = remoteBits & ~twice;
+    Magazines magazines = word.owner();
     if (bits == 0 || magazines == null) {
       return;
     }
-    slab.collect(word, bits);
-    if (active) {
+    long old = word.free();
+    word.collect(bits);
+    Magazine magazine = magazines.get(word.slab.cacheIndex);
+    if (magazine.isActive(word)) {
       magazine.forget(bits);
     } else {
-      settle(magazines, magazine, slab, word, old == 0);
+      settle(magazines, magazine, word, old == 0);
     }
   }
 

@@ -1,0 +1,192 @@
+package io.memcg4j.slab;
+
+import static java.lang.invoke.ConstantBootstraps.fieldVarHandle;
+import static java.lang.invoke.MethodHandles.lookup;
+
+import java.lang.invoke.VarHandle;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Up to 64 neighbouring objects of a slab: which of them are free, and who owns them. The unit that a
+ * handle is charged for in advance.
+ */
+final class Word {
+  /*
+   * Layout     40 bytes for up to a page of objects; everything that a free touches on one line.
+   * Invariant  bit set in free = the object is not allocated. While the word is active its magazine
+   *            has taken the bits that it hands out, so both together tell the truth about every
+   *            object at any time. owner is null exactly while the word is in its slab's emptyWords.
+   *            inactiveOwner is owner, or null while the word is active: one comparison tells the fast
+   *            path of free whose word it is, that its slot is the caller's, and that it is not active.
+   * Ordering   plain, by the owner of the home slot; what others read is stored with release.
+   *            Activation gives the bits to the magazine, then takes them from the word; deactivation
+   *            the other way round: isFree() looks at the word, the magazine and the word again, so it
+   *            misses no bit on the move.
+   *            A remote free looks at remote, then at isFree, then ORs its bit into remote. Collecting
+   *            stores free (release), then clears the bits in remote (volatile). So a second free of
+   *            the same object finds its bit in one of them (RemoteFreeStress, twin: cleared first).
+   * Not        two frees of one object that run at the same time, one local and one remote, or with a
+   * guaranteed collection between them, may both return; the collection then finds the bit set twice,
+   *            frees once and counts a bad free. A stale pointer to an object that has been allocated
+   *            again cannot be told from a good one.
+   * Origin     out-of-band bitmaps as in many collectors; remote bits after mimalloc's thread-delayed
+   *            free.
+   */
+  private static final VarHandle FREE =
+      fieldVarHandle(lookup(), "free", VarHandle.class, Word.class, long.class);
+  private static final VarHandle REMOTE =
+      fieldVarHandle(lookup(), "remote", VarHandle.class, Word.class, long.class);
+  private static final VarHandle OWNER =
+      fieldVarHandle(lookup(), "owner", VarHandle.class, Word.class, Magazines.class);
+  private static final VarHandle ACTIVE_IN =
+      fieldVarHandle(lookup(), "activeIn", VarHandle.class, Word.class, Magazine.class);
+
+  final Slab slab;
+  private final int index;
+
+  /** Position in the owner's stack of words with free objects. */
+  int position = NOT_LISTED;
+
+  private long free;
+  private long remote;
+  private @Nullable Magazines inactiveOwner;
+  private @Nullable Magazines owner;
+  private @Nullable Magazine activeIn;
+
+  static final int NOT_LISTED = -1;
+
+  Word(Slab slab, int index, long free) {
+    this.slab = slab;
+    this.index = index;
+    this.free = free;
+  }
+
+  int index() {
+    return index;
+  }
+
+  long base() {
+    return slab.base + ((long) index << slab.wordShift) * slab.objectSize;
+  }
+
+  // ---- by the owner of the home slot
+
+  long free() {
+    return free;
+  }
+
+  void setFree(long bits) {
+    FREE.setRelease(this, bits);
+  }
+
+  /** As {@link #setFree} where nobody can be misled by a late store. */
+  void setFreePlain(long bits) {
+    free = bits;
+  }
+
+  boolean isInactiveOf(Magazines magazines) {
+    return inactiveOwner == magazines;
+  }
+
+  @Nullable Magazines owner() {
+    return owner;
+  }
+
+  void setOwner(@Nullable Magazines magazines) {
+    OWNER.setRelease(this, magazines);
+    inactiveOwner = magazines;
+  }
+
+  boolean isActive() {
+    return activeIn != null;
+  }
+
+  /** Bits of objects that were freed elsewhere, as far as the caller must see them. No fence. */
+  long remotePlain() {
+    return remote;
+  }
+
+  /** The magazine takes bits. */
+  void activate(Magazine magazine, long bits) {
+    inactiveOwner = null;
+    ACTIVE_IN.setRelease(this, magazine);
+    magazine.setAvailable(bits);
+    setFree(free & ~bits);
+  }
+
+  /** The magazine gives back what it has not handed out. */
+  void deactivate(Magazine magazine) {
+    setFree(free | magazine.available());
+    ACTIVE_IN.setRelease(this, (Magazine) null);
+    magazine.setAvailable(0);
+    inactiveOwner = owner;
+  }
+
+  /** Free objects, those that the magazine has taken included. */
+  long allFree() {
+    Magazine magazine = activeIn;
+    return magazine == null ? free : free | magazine.available();
+  }
+
+  /** Moves remotely freed objects to the free bits: free first, so that they are always in one. */
+  void collect(long bits) {
+    setFree(free | bits);
+    clearRemote(bits);
+  }
+
+  void clearRemote(long bits) {
+    REMOTE.getAndBitwiseAnd(this, ~bits);
+  }
+
+  // ---- any thread
+
+  @Nullable Magazines ownerAcquire() {
+    return (Magazines) OWNER.getAcquire(this);
+  }
+
+  /** Bits of objects that were freed remotely and not yet collected. */
+  long remote() {
+    return (long) REMOTE.getVolatile(this);
+  }
+
+  /** Marks an object as freed; false if it was already. */
+  boolean freeRemotely(long bit) {
+    return ((long) REMOTE.getAndBitwiseOr(this, bit) & bit) == 0;
+  }
+
+  /** Whether an object is free and that was collected. */
+  boolean isFree(long bit) {
+    while (true) {
+      long first = (long) FREE.getAcquire(this);
+      Magazine magazine = (Magazine) ACTIVE_IN.getAcquire(this);
+      long taken = 0;
+      if (magazine != null) {
+        long version = magazine.version();
+        if (ACTIVE_IN.getAcquire(this) != magazine) {
+          continue;
+        }
+        taken = magazine.availableAcquire();
+        if (magazine.version() != version) {
+          continue; // it went on to another word: what was read may be that one's
+        }
+      }
+      long second = (long) FREE.getAcquire(this);
+      return ((first | taken | second) & bit) != 0;
+    }
+  }
+
+  /** A large object is allocated: its only bit, before the address is handed out. */
+  void setAllocated() {
+    FREE.setRelease(this, 0L);
+  }
+
+  /** A large object is freed; false if it was free. */
+  boolean freeOnce() {
+    return ((long) FREE.getAndBitwiseOr(this, 1L) & 1) == 0;
+  }
+
+  /** Allocated objects, those freed remotely not counted. Racy while others allocate. */
+  int nrLiveObjects() {
+    return Long.bitCount(slab.wordMask & ~(allFree() | remote()));
+  }
+}
