@@ -25,12 +25,21 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
    * Origin     memcg_reparent_objcgs and friends, Linux mm/memcontrol.c.
    */
   private static final int INITIAL_HANDLES = 16;
+  private static final int NR_INNERMOST = 1024;
 
   private final MemCgroup root;
   private final CpuSlots slots;
   private final ReentrantLock lock = new ReentrantLock();
   @SuppressWarnings("ThreadLocalUsage") // one per tree: two instances in one JVM share nothing
   private final ThreadLocal<@Nullable ThreadState> threads = new ThreadLocal<>();
+
+  /**
+   * Innermost scopes by thread id, a cache in front of {@link #threads}. Racy: threads whose ids are
+   * equal modulo its length overwrite each other, and each looks whether the scope is its own. A scope
+   * is only used by its thread, and what others look at is final.
+   */
+  private final @Nullable Scope[] innermost = new @Nullable Scope[NR_INNERMOST];
+
   private final AtomicInteger nrCaches = new AtomicInteger();
   private final ObjCgroup rootHandle;
   private final PerCpu<SlotStocks> stocks;
@@ -204,13 +213,34 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
   }
 
   /**
-   * The calling thread's innermost scope in this tree. Costs a {@link ThreadLocal} lookup.
+   * The calling thread's innermost scope in this tree. Costs a few loads; a {@link ThreadLocal} lookup
+   * if another thread inside a scope has an id that is equal modulo 1024, or outside any scope.
    *
    * @return the scope, or null outside any
    */
   public @Nullable Scope currentScope() {
+    Thread thread = Thread.currentThread();
+    Scope scope = innermost[(int) thread.threadId() & (innermost.length - 1)];
+    return scope != null && scope.isOf(thread) ? scope : currentScopeSlow();
+  }
+
+  private @Nullable Scope currentScopeSlow() {
     ThreadState thread = threads.get();
     return thread == null ? null : thread.scope;
+  }
+
+  /** The thread has a new innermost scope, or none. */
+  void publish(ThreadState thread, @Nullable Scope innermostScope) {
+    thread.scope = innermostScope;
+    int index = (int) thread.thread.threadId() & (innermost.length - 1);
+    if (innermostScope != null) {
+      innermost[index] = innermostScope;
+    } else {
+      Scope last = innermost[index];
+      if (last != null && last.isOf(thread.thread)) {
+        innermost[index] = null;
+      }
+    }
   }
 
   /**

@@ -34,7 +34,8 @@ public final class Scope implements AutoCloseable {
       fieldVarHandle(lookup(), "moveTarget", VarHandle.class, Scope.class, ObjCgroup.class);
 
   private final ObjCgroups registry;
-  private final ThreadState thread;
+  private final ThreadState state;
+  private final Thread thread;
   private final @Nullable Scope outer;
   private final CpuSlot slot;
   private ObjCgroup handle;
@@ -42,14 +43,15 @@ public final class Scope implements AutoCloseable {
   private boolean closed;
   private volatile @Nullable ObjCgroup moveTarget;
 
-  Scope(ObjCgroups registry, ThreadState thread, CpuSlot slot, ObjCgroup handle) {
+  Scope(ObjCgroups registry, ThreadState state, CpuSlot slot, ObjCgroup handle) {
     this.registry = registry;
-    this.thread = thread;
-    this.outer = thread.scope;
+    this.state = state;
+    this.thread = state.thread;
+    this.outer = state.scope;
     this.slot = slot;
     this.handle = handle;
     this.stock = pinStock(handle);
-    thread.scope = this;
+    registry.publish(state, this);
     if (slot.workPending()) {
       slot.runWork();
     }
@@ -103,20 +105,20 @@ public final class Scope implements AutoCloseable {
       return;
     }
     requireOwner();
-    if (thread.scope != this) {
+    if (state.scope != this) {
       throw new IllegalStateException(
           "scope closed out of order: close the inner scopes first: scope=%s innermost=%s"
-              .formatted(this, thread.scope));
+              .formatted(this, state.scope));
     }
     closed = true;
     Scope enclosing = outer;
-    thread.scope = enclosing;
+    registry.publish(state, enclosing);
     if (!holdsSlot()) {
       return;
     }
     stock.unpin();
     if (enclosing == null) {
-      thread.slotHint = slot.index();
+      state.slotHint = slot.index();
       slot.release();
     } else if (enclosing.moveTarget == null && !slot.workPending()) {
       slot.arm(enclosing);
@@ -125,8 +127,12 @@ public final class Scope implements AutoCloseable {
     }
   }
 
+  boolean isOf(Thread candidate) {
+    return thread == candidate;
+  }
+
   private void requireOwner() {
-    if (thread.thread != Thread.currentThread()) {
+    if (thread != Thread.currentThread()) {
       throw new IllegalStateException(
           "scope used by another thread: scope=%s caller=%s"
               .formatted(this, Thread.currentThread()));
@@ -142,10 +148,10 @@ public final class Scope implements AutoCloseable {
    */
   public void resync() {
     requireOwner();
-    if (closed || thread.scope != this) {
+    if (closed || state.scope != this) {
       throw new IllegalStateException(
           "scope is not the innermost open one: scope=%s innermost=%s"
-              .formatted(this, thread.scope));
+              .formatted(this, state.scope));
     }
     do {
       ObjCgroup target = moveTarget;
@@ -201,6 +207,6 @@ public final class Scope implements AutoCloseable {
   @Override
   public String toString() {
     return "Scope[group=%s, thread=%s, slot=%d, closed=%s]"
-        .formatted(handle.group().path(), thread.thread.threadId(), slot.index(), closed);
+        .formatted(handle.group().path(), thread.threadId(), slot.index(), closed);
   }
 }

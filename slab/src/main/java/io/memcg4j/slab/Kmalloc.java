@@ -508,7 +508,13 @@ public final class Kmalloc implements AutoCloseable {
       if (nrBytes - 1 < 0 || nrBytes > MAX_CACHE_SIZE || !slot.isArmed(scope)) {
         return NULL;
       }
-      return classes[SizeClasses.index((int) nrBytes)].allocate();
+      int index = SizeClasses.index((int) nrBytes);
+      long address = classes[index].allocate();
+      return address != NULL ? address : refill(index);
+    }
+
+    private long refill(int index) {
+      return refreshed(kmalloc.refill(magazines, index));
     }
 
     private long allocateSlow(long nrBytes, int flags) {
@@ -556,9 +562,17 @@ public final class Kmalloc implements AutoCloseable {
       return NULL;
     }
     Magazines magazines = magazines(scope);
-    return magazines == null
-        ? NULL
-        : magazines.classes()[SizeClasses.index((int) nrBytes)].allocate();
+    if (magazines == null) {
+      return NULL;
+    }
+    int index = SizeClasses.index((int) nrBytes);
+    long address = magazines.classes()[index].allocate();
+    return address != NULL ? address : refill(magazines, index);
+  }
+
+  /** Allocates from another word, on a slot that is armed for the calling thread's scope. */
+  private long refill(Magazines magazines, int index) {
+    return magazines.home().allocate(magazines, classes[index]);
   }
 
   private long allocateSlow(@Nullable Scope scope, long nrBytes, int flags) {

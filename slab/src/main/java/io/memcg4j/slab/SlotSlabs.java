@@ -248,7 +248,7 @@ final class SlotSlabs {
     long now = old | bit;
     // Full before, or empty now: not for the fast path.
     if (!word.isInactiveOf(magazines) || old == 0 || now == slab.wordMask) {
-      return freeActive(word, bit, magazines);
+      return freeAtEdge(word, bit, magazines);
     }
     if (now == old || (word.remotePlain() & bit) != 0) {
       return false;
@@ -260,15 +260,12 @@ final class SlotSlabs {
     return true;
   }
 
-  /** The object may be of the active word, which takes it back at no cost. */
-  private static boolean freeActive(Word word, long bit, Magazines magazines) {
-    Magazine magazine = magazines.get(word.slab.cacheIndex);
-    if (!magazine.isActive(word)
-        || !magazine.keeps(bit)
-        || ((word.allFree() | word.remotePlain()) & bit) != 0) {
+  /** The word is the active one, or it was full, or it becomes empty; or it is another one's. */
+  private static boolean freeAtEdge(Word word, long bit, Magazines magazines) {
+    if (word.owner() != magazines || ((word.allFree() | word.remotePlain()) & bit) != 0) {
       return false;
     }
-    magazine.putBack(bit);
+    magazines.home().free(word, bit);
     return true;
   }
 
