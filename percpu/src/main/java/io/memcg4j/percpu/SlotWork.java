@@ -7,8 +7,8 @@ import org.jspecify.annotations.Nullable;
  * Something that has to be done on every slot by whoever owns it: draining a stock, folding a
  * per-slot count. See {@link CpuSlots#submit}.
  *
- * <p>One instance can be submitted again and again; while it is still queued on a busy slot it is not
- * queued there a second time, so a request that is repeated a million times costs one node.
+ * <p>One instance can be submitted again and again; while it is still queued on a busy slot it is
+ * not queued there a second time, so a request that is repeated a million times costs one node.
  *
  * <p>Origin: the kernel's per-CPU work items ({@code schedule_on_each_cpu}), without the worker
  * threads.
@@ -35,14 +35,17 @@ public abstract class SlotWork {
    */
   protected abstract void run(CpuSlot slot);
 
-  /** Whether the caller has to push a node: false when one is waiting on that slot already. */
+  /**
+   * Whether the caller has to push a node: false when one is waiting on that slot already. A write
+   * in either case, which the runner reads: it sees what any submitter wrote before it asked.
+   */
   final boolean enqueue(int slotIndex) {
-    return queued.get(slotIndex) != QUEUED && queued.compareAndSet(slotIndex, 0, QUEUED);
+    return queued.getAndSet(slotIndex, QUEUED) != QUEUED;
   }
 
   /** Marked as not queued first: a request that comes while {@link #run} is busy is a new one. */
   final void runQueued(CpuSlot slot) {
-    queued.set(slot.index(), 0);
+    queued.getAndSet(slot.index(), 0);
     run(slot);
   }
 
