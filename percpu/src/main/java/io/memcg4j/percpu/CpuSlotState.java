@@ -19,7 +19,7 @@ abstract class CpuSlotLeftPadding {
  * fields would leave a gap in front of them that the JVM fills with a field of a subclass.
  */
 abstract class CpuSlotState extends CpuSlotLeftPadding {
-  /** Who holds the slot; null when idle. Claim: CAS from null. Release: release store of null. */
+  /** Who holds the slot; null when idle. Claim: CAS from null. Release: volatile store of null. */
   volatile @Nullable Thread owner;
 
   /** What the owner armed for its fast path; null asks it to look at {@link #work}. Racy on purpose. */

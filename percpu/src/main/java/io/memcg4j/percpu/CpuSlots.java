@@ -5,11 +5,11 @@ import org.jspecify.annotations.Nullable;
 /**
  * The fixed set of slots of one instance.
  *
- * <p>Two kinds: <em>scope slots</em> are held for as long as a thread stays inside a scope, which for
- * a parked virtual thread can be for ever; <em>shared slots</em> are claimed for one operation by
- * threads that have no slot of their own. When all scope slots are held, further scopes hold {@link
- * #overflow}, which caches nothing, and borrow a shared slot per operation, so that a million parked
- * scopes hold no memory beyond the fixed set.
+ * <p>Two kinds: <em>scope slots</em> are held for as long as a thread stays inside a scope, which
+ * for a parked virtual thread can be for ever; <em>shared slots</em> are claimed for one operation
+ * by threads that have no slot of their own. When all scope slots are held, further scopes hold
+ * {@link #overflow}, which caches nothing, and borrow a shared slot per operation, so that a
+ * million parked scopes hold no memory beyond the fixed set.
  *
  * <p>Thread-safe. Memory: about 300 bytes a slot.
  */
@@ -103,8 +103,8 @@ public final class CpuSlots {
   /**
    * Claims an idle scope slot for the calling thread. One CAS when {@code hint} is idle.
    *
-   * @param hint index to try first: the slot that the thread held last, so that its caches are warm;
-   *     any number is accepted
+   * @param hint index to try first: the slot that the thread held last, so that its caches are
+   *     warm; any number is accepted
    * @return the slot, to be given back with {@link CpuSlot#release}; null if all are held
    */
   public @Nullable CpuSlot tryClaim(int hint) {
@@ -134,8 +134,8 @@ public final class CpuSlots {
 
   /**
    * Claims a shared slot for one operation of the calling thread. The holder must not block, call
-   * user code or claim a second one before it gives the slot back; so while all are taken the wait is
-   * short, and it spins and yields.
+   * user code or claim a second one before it gives the slot back; so while all are taken the wait
+   * is short, and it spins and yields.
    *
    * @return the slot, to be given back with {@link CpuSlot#release}
    */
@@ -207,12 +207,9 @@ public final class CpuSlots {
     }
   }
 
-  /**
-   * The owner may have released the slot after the first look and before the push. It may also have
-   * done so without its store being visible yet: then the work waits for the next claim or submit.
-   */
+  /** The owner may have released the slot after the first look and before the push. */
   private static boolean finishIfIdle(CpuSlot slot, Thread thread) {
-    if (slot.owner == null && slot.tryOwn(thread)) {
+    if (slot.tryOwn(thread)) {
       slot.release();
       return true;
     }
