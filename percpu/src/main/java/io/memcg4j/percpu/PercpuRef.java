@@ -92,8 +92,9 @@ public final class PercpuRef {
    * A live reference count of one, in per-CPU mode.
    *
    * @param slots the slots whose owners will use it
-   * @param onZero runs once each time the count reaches zero, on the thread that got it there, which
-   *     may own a slot: must be short, must not block and must not throw; may call {@link #reinit}
+   * @param onZero runs once each time the count reaches zero, on the thread that got it there,
+   *     which may own a slot: must be short, must not block and must not throw; may call {@link
+   *     #reinit}
    */
   public PercpuRef(CpuSlots slots, Runnable onZero) {
     this.slots = Objects.requireNonNull(slots, "slots");
@@ -101,8 +102,8 @@ public final class PercpuRef {
   }
 
   /**
-   * Takes a reference. The caller must know that there is one: the initial one of a reference that is
-   * not killed, or its own.
+   * Takes a reference. The caller must know that there is one: the initial one of a reference that
+   * is not killed, or its own.
    *
    * @param slot a slot that the caller owns, or the overflow slot
    * @throws IllegalStateException if the count is zero; nothing is changed
@@ -159,8 +160,8 @@ public final class PercpuRef {
    *
    * @param slot a slot that the caller owns, or the overflow slot; need not be the one it was taken
    *     through
-   * @throws IllegalStateException if there is none to give back and that can be seen, which it cannot
-   *     in per-CPU mode; nothing is changed
+   * @throws IllegalStateException if there is none to give back and that can be seen, which it
+   *     cannot in per-CPU mode; nothing is changed
    */
   public void put(CpuSlot slot) {
     assert isUsable(slot);
@@ -203,8 +204,8 @@ public final class PercpuRef {
   }
 
   /**
-   * Makes the count a single atomic number, without killing. Does nothing if it is one already or is
-   * being switched. Does not wait; {@link #count} becomes exact when all slots are folded.
+   * Makes the count a single atomic number, without killing. Does nothing if it is one already or
+   * is being switched. Does not wait; {@link #count} becomes exact when all slots are folded.
    *
    * @param own a slot that the caller owns, which is then folded at once; null if none
    */
@@ -257,9 +258,9 @@ public final class PercpuRef {
   }
 
   /**
-   * Number of references. Exact in atomic mode; before all slots are folded a racy sum, which may be
-   * off by the operations that run at the same time (a slot being folded may be missed or be counted
-   * twice).
+   * Number of references. Exact in atomic mode; before all slots are folded a racy sum, which may
+   * be off by the operations that run at the same time (a slot being folded may be missed or be
+   * counted twice).
    *
    * @return references held, the initial one included; negative after a put too many
    */
@@ -343,7 +344,9 @@ public final class PercpuRef {
         || (slot == slots.slot(slot.index()) && slot.owner == Thread.currentThread());
   }
 
-  /** Moves each slot's count to the shared one. Made for one switch, so it runs once on each slot. */
+  /**
+   * Moves each slot's count to the shared one. Made for one switch, so it runs once on each slot.
+   */
   private static final class Fold extends SlotWork {
     private final PercpuRef ref;
     private final long[] perSlot;
