@@ -53,9 +53,9 @@ public final class PercpuRef {
    *            that is let in finds a mode to switch.
    * Locks      none; kill and switchToAtomic do not wait. onZero runs with no lock held, but maybe
    *            with a slot owned: by the thread that puts, or by the one that folds last.
-   * Not        in per-CPU mode a put too many is not noticed; after the switch count() is then
-   * guaranteed negative and onZero never runs. A slot that is held for ever is never folded, so zero
-   *            is not found before its owner does pending work or leaves.
+   * Not        in per-CPU mode a put too many is not noticed: as with any count it gives away what
+   * guaranteed somebody else holds, and below zero onZero does not run. A slot that is held for ever
+   *            is never folded, so zero is not found before its owner does pending work or leaves.
    * Origin     the scheme of Linux lib/percpu-refcount.c (bias, two modes); the grace period is
    *            replaced by owning each slot once. None of its text or code.
    */
@@ -195,7 +195,9 @@ public final class PercpuRef {
       throw new IllegalStateException("killed already: count=" + count());
     }
     switchToAtomic(own);
-    dropShared();
+    if ((long) COUNT.getAndAdd(this, -1L) == 1) {
+      onZero.run();
+    }
   }
 
   /** As {@link #switchToAtomic(CpuSlot)} for a caller that owns no slot. */
