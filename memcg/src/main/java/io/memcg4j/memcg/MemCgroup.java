@@ -379,8 +379,8 @@ public final class MemCgroup {
 
   /**
    * Sets the limit. Takes effect at once for all charges that are not granted yet. A limit below
-   * what is used is legal: charges are then refused until enough is freed. When it is lowered,
-   * slots give back what they hold in advance.
+   * what is used is legal: charges are then refused until enough is freed. Slots give back what
+   * they hold in advance.
    *
    * @param nrBytes {@code >= 0}, rounded down to pages; 4 PiB and more, as {@link #UNLIMITED},
    *     means no limit
@@ -393,11 +393,8 @@ public final class MemCgroup {
               .formatted(path(), nrBytes, UNLIMITED));
     }
     long nrPages = Math.min(nrBytes >> PAGE_SHIFT, PageCounter.UNLIMITED_PAGES);
-    long before = counter.max();
     counter.setMax(nrPages);
-    if (nrPages < before) {
-      drain();
-    }
+    drain(); // what a stock may hold was worked out from the old limit
   }
 
   /**
@@ -444,9 +441,23 @@ public final class MemCgroup {
         : (lowest << PAGE_SHIFT) / nrShares;
   }
 
-  /** Pages that a slot may hold in its page stock; none for a removed group. */
+  /**
+   * The most by which {@link #usage} over-reads: all slots full with stocks of {@link
+   * #STOCK_GROUPS} groups below here, each of {@link #stockBudgetBytes}, or of one page where that
+   * is more.
+   *
+   * @return bytes
+   */
+  public long stockBoundBytes() {
+    return Math.max(stockBudgetBytes(), PAGE_SIZE) * STOCK_GROUPS * slots().nrSlots();
+  }
+
+  /**
+   * Pages that a slot may hold in its page stock. None for a removed group, and none while a limit
+   * is passed: charges are refused then, and those from a stock ask no limit.
+   */
   long pageStockCapacity() {
-    return online ? (stockBudgetBytes() / 2) >> PAGE_SHIFT : 0;
+    return online && counter.room() >= 0 ? (stockBudgetBytes() / 2) >> PAGE_SHIFT : 0;
   }
 
   PageCounter counter() {
@@ -555,6 +566,11 @@ public final class MemCgroup {
     MemCgroup passed = groupOf(counter.force(nrPages));
     if (passed != null) {
       passed.countMaxEvent();
+      MemCgroup highest = passed;
+      for (MemCgroup group = passed; group != null; group = group.parent) {
+        highest = group.counter.usage() > group.counter.max() ? group : highest;
+      }
+      highest.drain();
     }
   }
 

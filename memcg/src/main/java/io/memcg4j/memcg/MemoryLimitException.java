@@ -32,16 +32,15 @@ public final class MemoryLimitException extends RuntimeException {
       long freedBytes,
       boolean retryable) {
     super(
-        "%s: group=%s limitedBy=%s requestedBytes=%d usageBytes=%d maxBytes=%s"
-                .formatted(
-                    limitedBy.equals(OS) ? "memory refused by the OS" : "memory.max exceeded",
-                    group,
-                    limitedBy,
-                    requestedBytes,
-                    usageBytes,
-                    maxBytes == MemCgroup.UNLIMITED ? "max" : Long.toString(maxBytes))
-            + " reclaimRounds=%d freedBytes=%d retryable=%b"
-                .formatted(reclaimRounds, freedBytes, retryable));
+        (limitedBy.equals(OS) ? "memory refused by the OS" : "memory.max exceeded")
+            + (": group=" + group)
+            + (" limitedBy=" + limitedBy)
+            + (" requestedBytes=" + requestedBytes)
+            + (" usageBytes=" + usageBytes)
+            + (" maxBytes=" + (maxBytes == MemCgroup.UNLIMITED ? "max" : maxBytes))
+            + (" reclaimRounds=" + reclaimRounds)
+            + (" freedBytes=" + freedBytes)
+            + (" retryable=" + retryable));
     this.group = group;
     this.limitedBy = limitedBy;
     this.requestedBytes = requestedBytes;

@@ -15,8 +15,9 @@ final class PageStock {
    *            unused elements on both sides, as the neighbours belong to other threads.
    * Invariant  0 <= nrPages <= capacity for every entry; a group has at most one entry; the pages of
    *            an entry are charged to its group.
-   *            capacity is what the group's limits allowed when the entry was made; a limit that is
-   *            lowered, and removal, have every slot drained, which drops the entry.
+   *            capacity is what the group's limits allowed when the entry was made. Whatever
+   *            changes that has every slot drained, which drops the entry: a new limit, a forced
+   *            charge that passes one, removal.
    * Ordering   plain access by the owner of the slot; claim and release of the slot order owners.
    *            Only holds() is for others: a racy look at the group alone. What it may miss was
    *            parked while it looked; a group that it sees was really there, as references

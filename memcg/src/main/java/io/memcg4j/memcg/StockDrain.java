@@ -64,9 +64,12 @@ final class StockDrain extends SlotWork {
         heldElsewhere |= i != own.index();
       }
     }
+    if (!held) {
+      return Outcome.NOTHING_HELD;
+    }
     if (!heldElsewhere) {
       run(own);
-      return held ? Outcome.DRAINED : Outcome.NOTHING_HELD;
+      return Outcome.DRAINED;
     }
     return tree.slots().submit(this, own) == 0 ? Outcome.DRAINED : Outcome.ASKED_BUSY;
   }

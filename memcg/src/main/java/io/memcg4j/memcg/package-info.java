@@ -1,2 +1,7 @@
-/** The tree of memory control groups: limits, charges, page stocks. */
+/**
+ * The tree of memory control groups: limits, charges, page stocks.
+ *
+ * <p>{@link io.memcg4j.memcg.MemCgroup} is the only door. Groups count pages; who pays for which
+ * bytes of a page is the matter of the floor above.
+ */
 package io.memcg4j.memcg;
