@@ -9,6 +9,10 @@ import org.openjdk.jol.info.FieldLayout;
 class PaddingTest {
   private static final int LINE_PAIR = 128;
 
+  static {
+    System.setProperty("jol.skipHotspotSAAttach", "true"); // two seconds, and not needed here
+  }
+
   @Test
   void pageCounter_contendedWords_areAloneOnTheirLines() {
     ClassLayout layout = ClassLayout.parseClass(PageCounter.class);
