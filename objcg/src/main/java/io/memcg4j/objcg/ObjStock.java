@@ -14,16 +14,16 @@ import org.jspecify.annotations.Nullable;
 public final class ObjStock {
   /*
    * Layout     nrBytes and limitBytes are what the hot path touches; the rest is for slow paths.
-   * Invariant  nrBytes >= 0, and after every operation nrBytes <= max(limitBytes, what one batch of
-   *            page charges left over). A cold stock holds nothing and has limitBytes 0.
+   * Invariant  nrBytes >= 0, and nrBytes <= limitBytes once what ensure() was asked for is taken.
+   *            A cold stock holds nothing and has limitBytes 0.
    *            The root's stock never runs out and never overflows: nothing is charged to the root.
    * Ordering   plain fields; the slot's claim and release carry them from owner to owner.
-   * Locks      none. charge() may run the limit-hit walk, which drains this very stock: everything
-   *            is consistent before the call and read again after it.
+   * Locks      none. charge() may run the limit-hit walk, which drains and cools this very stock:
+   *            everything is consistent before the call and read again after it.
    * Origin     obj_stock of Linux mm/memcontrol.c; other than there, the leftover of a stock is used
    *            before new pages are charged.
    */
-  private static final int MIN_LIMIT_BYTES = MemCgroup.PAGE_SIZE - 1;
+  private static final int MIN_LIMIT_BYTES = MemCgroup.PAGE_SIZE;
   private static final int USAGE_FRACTION = 32;
   private static final PreCharged[] NO_CACHES = {};
 
@@ -105,26 +105,46 @@ public final class ObjStock {
 
   private @Nullable MemCgroup ensureSlow(long needBytes, long wantBytes) {
     warm();
-    nrBytes += handle.takeRemainder();
-    if (nrBytes >= wantBytes) {
-      return null;
+    MemCgroup refusedBy = gather(needBytes, wantBytes);
+    if (!hot) {
+      warm(); // it was cooled by work that the limit-hit walk did for others
     }
+    long spokenFor = refusedBy == null ? needBytes : 0;
+    if (nrBytes - spokenFor > limitBytes) {
+      giveSurplus(spokenFor);
+    }
+    return refusedBy;
+  }
+
+  /** What is gathered stays out of the stock until the end, as the limit-hit walk drains it. */
+  private @Nullable MemCgroup gather(long needBytes, long wantBytes) {
     MemCgroup group = handle.group();
-    long batchBytes = Math.max(Math.min(wantBytes, limitBytes), limitBytes / 2) - nrBytes;
-    long nrPages = batchBytes >>> MemCgroup.PAGE_SHIFT;
-    if (nrPages > pagesFor(needBytes - nrBytes) && group.tryCharge(slot(), nrPages) == null) {
-      nrBytes += nrPages << MemCgroup.PAGE_SHIFT;
-    }
-    while (nrBytes < needBytes) {
-      nrPages = pagesFor(needBytes - nrBytes);
-      MemCgroup refusedBy = group.charge(slot(), nrPages);
-      if (refusedBy != null) {
-        return refusedBy;
+    long held = nrBytes + handle.takeRemainder();
+    nrBytes = 0;
+    try {
+      long batchBytes = Math.max(Math.min(wantBytes, limitBytes), limitBytes / 2) - held;
+      long nrPages = held < wantBytes ? batchBytes >> MemCgroup.PAGE_SHIFT : 0;
+      if (nrPages > Math.max(0, pagesFor(needBytes - held))
+          && group.tryCharge(slot(), nrPages) == null) {
+        held += nrPages << MemCgroup.PAGE_SHIFT;
       }
-      // The walk may have drained this stock meanwhile: look again.
-      nrBytes += nrPages << MemCgroup.PAGE_SHIFT;
+      while (held < needBytes) {
+        nrPages = pagesFor(needBytes - held);
+        MemCgroup refusedBy = group.charge(slot(), nrPages);
+        if (refusedBy == null) {
+          held += nrPages << MemCgroup.PAGE_SHIFT;
+        } else {
+          // The walk drained other slots: parts of pages that may spare a whole one.
+          held += handle.takeRemainder();
+          if (pagesFor(needBytes - held) >= nrPages) {
+            return refusedBy;
+          }
+        }
+      }
+      return null;
+    } finally {
+      nrBytes += held;
     }
-    return null;
   }
 
   private static long pagesFor(long nrBytes) {
@@ -149,19 +169,23 @@ public final class ObjStock {
   public void uncharge(long bytes) {
     nrBytes += bytes;
     if (nrBytes > limitBytes) {
-      giveSurplus();
+      giveSurplus(0);
     }
   }
 
-  private void giveSurplus() {
+  private void giveSurplus(long spokenFor) {
     if (handle.isRoot()) {
       nrBytes = Long.MAX_VALUE / 2;
     } else if (!hot) {
       flush();
     } else {
       refreshLimits();
-      long nrPages = (nrBytes - limitBytes / 2) >> MemCgroup.PAGE_SHIFT;
-      if (nrPages > 0) {
+      long spare = nrBytes - spokenFor;
+      if (spare > limitBytes) {
+        // Down to a half, so that it does not happen each time; in any case to the limit.
+        long nrPages =
+            Math.max(
+                (spare - limitBytes / 2) >> MemCgroup.PAGE_SHIFT, pagesFor(spare - limitBytes));
         nrBytes -= nrPages << MemCgroup.PAGE_SHIFT;
         handle.group().uncharge(slot(), nrPages);
       }
