@@ -130,8 +130,9 @@ final class SlotStocks {
     }
   }
 
-  private static int home(int id, int mask) {
-    return ((id * 0x9E3779B9) >>> 15) & mask;
+  /** The high bits of the product, as many as the table has: ids in sequence spread over all of it. */
+  static int home(int id, int mask) {
+    return (id * 0x9E3779B9) >>> Integer.numberOfLeadingZeros(mask);
   }
 
   /** Lets a stock hold charges in advance; the one that has been hot longest gives its place. */
