@@ -84,7 +84,13 @@ public final class ObjCgroup {
    * @return the group this handle was made for, or after its removal the nearest ancestor
    */
   public MemCgroup group() {
-    return group;
+    MemCgroup payer = group;
+    // Once nothing is charged through a handle no removal looks for it any more.
+    for (MemCgroup above = payer.parent(); above != null && !payer.isOnline(); ) {
+      payer = above;
+      above = payer.parent();
+    }
+    return payer;
   }
 
   /**
@@ -130,14 +136,23 @@ public final class ObjCgroup {
     if (isRoot() || nrBytes == 0) {
       return;
     }
-    long sum = (long) CHARGED.getAndAdd(this, nrBytes) + nrBytes;
-    while (sum >= MemCgroup.PAGE_SIZE) {
-      if (CHARGED.compareAndSet(this, sum, sum & (MemCgroup.PAGE_SIZE - 1))) {
-        group.unchargeNow(sum >>> MemCgroup.PAGE_SHIFT);
-        return;
-      }
-      sum = nrChargedBytes;
+    long nrPages = nrBytes >>> MemCgroup.PAGE_SHIFT;
+    long rest = nrBytes & (MemCgroup.PAGE_SIZE - 1);
+    if (rest != 0 && (long) CHARGED.getAndAdd(this, rest) + rest >= MemCgroup.PAGE_SIZE) {
+      nrPages += takeWholePages();
     }
+    if (nrPages != 0) {
+      group().unchargeNow(nrPages);
+    }
+  }
+
+  private long takeWholePages() {
+    for (long sum = nrChargedBytes; sum >= MemCgroup.PAGE_SIZE; sum = nrChargedBytes) {
+      if (CHARGED.compareAndSet(this, sum, sum & (MemCgroup.PAGE_SIZE - 1))) {
+        return sum >>> MemCgroup.PAGE_SHIFT;
+      }
+    }
+    return 0;
   }
 
   /**
@@ -160,7 +175,7 @@ public final class ObjCgroup {
     long rest = takeRemainder();
     assert (rest & (MemCgroup.PAGE_SIZE - 1)) == 0 : "bytes lost: handle=" + this + " rest=" + rest;
     if (rest != 0) {
-      group.unchargeNow(rest >>> MemCgroup.PAGE_SHIFT);
+      group().unchargeNow(rest >>> MemCgroup.PAGE_SHIFT);
     }
     registry.release(this);
   }
