@@ -1,0 +1,67 @@
+package io.memcg4j.benchmarks;
+
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.IExecutionExceptionHandler;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine;
+
+/**
+ * Entry of the benchmarks' command line. Exit codes: 0 success, 1 a run that failed or drifted, 2 bad
+ * arguments or input.
+ */
+@Command(
+    name = "memcg4j",
+    description = "Replays and benchmarks of memcg4j.",
+    subcommands = {ReplayCommand.class, BenchCommand.class})
+public final class Main implements Runnable {
+  static final int OK = 0;
+  static final int FAILED = 1;
+  static final int BAD_INPUT = 2;
+
+  @Mixin private HelpOption help = new HelpOption();
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  Main() {}
+
+  /** Runs the command that the arguments name and ends the JVM with its exit code. */
+  public static void main(String[] args) {
+    PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
+    PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
+    System.exit(run(out, err, args));
+  }
+
+  /** Runs a command and returns its exit code. */
+  static int run(PrintWriter out, PrintWriter err, String... args) {
+    CommandLine line = new CommandLine(new Main());
+    line.setOut(out).setErr(err).setExecutionExceptionHandler(handler());
+    try {
+      return line.execute(args);
+    } finally {
+      out.flush();
+      err.flush();
+    }
+  }
+
+  @Override
+  public void run() {
+    throw new ParameterException(spec.commandLine(), "missing command");
+  }
+
+  /** Bad input is the user's to mend, so it gets one line; anything else is a defect and gets all. */
+  private static IExecutionExceptionHandler handler() {
+    return (thrown, line, parsed) -> {
+      if (thrown instanceof TraceException || thrown instanceof UsageError) {
+        line.getErr().println(thrown.getMessage());
+        return BAD_INPUT;
+      }
+      thrown.printStackTrace(line.getErr());
+      return FAILED;
+    };
+  }
+}
