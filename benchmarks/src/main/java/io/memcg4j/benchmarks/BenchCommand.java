@@ -1,0 +1,36 @@
+package io.memcg4j.benchmarks;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.Unmatched;
+
+/**
+ * {@code bench NAME}: the benchmarks by name. Each is a command of its own with its own options; a new
+ * one is added to the list of subcommands.
+ */
+@Command(
+    name = "bench",
+    description = "Runs a benchmark.",
+    subcommands = {KmallocBench.class, ThreadsBench.class})
+final class BenchCommand implements Callable<Integer> {
+  @Mixin private HelpOption help = new HelpOption();
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Unmatched private List<String> unmatched = new ArrayList<>();
+
+  /** Reached only when no benchmark's name was matched. */
+  @Override
+  public Integer call() {
+    String known = String.join(",", spec.subcommands().keySet());
+    if (unmatched.isEmpty()) {
+      throw new UsageError("missing benchmark: known=" + known);
+    }
+    throw new UsageError("unknown benchmark: name=" + unmatched.getFirst() + " known=" + known);
+  }
+}

@@ -1,0 +1,19 @@
+package io.memcg4j.benchmarks;
+
+import java.util.Map;
+
+/** Entry of the processes that measure. Prints {@code METRIC=VALUE} lines on standard output. */
+public final class ForkMain {
+  private ForkMain() {}
+
+  /** Runs the measurement that the first argument names. */
+  public static void main(String[] args) throws InterruptedException {
+    Map<String, Double> metrics =
+        switch (args[0]) {
+          case KmallocBench.NAME -> KmallocFork.measure(args);
+          case ThreadsBench.NAME -> ThreadsFork.measure(args);
+          default -> throw new IllegalArgumentException("unknown measurement: name=" + args[0]);
+        };
+    metrics.forEach((metric, value) -> System.out.println(metric + "=" + value));
+  }
+}
