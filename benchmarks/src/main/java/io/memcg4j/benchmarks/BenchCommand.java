@@ -10,8 +10,8 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.Unmatched;
 
 /**
- * {@code bench NAME}: the benchmarks by name. Each is a command of its own with its own options; a new
- * one is added to the list of subcommands.
+ * {@code bench NAME}: the benchmarks by name. Each is a command of its own with its own options; a
+ * new one is added to the list of subcommands.
  */
 @Command(
     name = "bench",

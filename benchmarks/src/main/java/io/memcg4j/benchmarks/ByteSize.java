@@ -6,8 +6,8 @@ import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
 /**
- * Sizes as the kernel's files and command lines take them: digits with an optional suffix {@code K},
- * {@code M}, {@code G} or {@code T} (powers of 1024, either case), or {@code max}.
+ * Sizes as the kernel's files and command lines take them: digits with an optional suffix {@code
+ * K}, {@code M}, {@code G} or {@code T} (powers of 1024, either case), or {@code max}.
  */
 final class ByteSize implements ITypeConverter<Long> {
   @Override
@@ -24,7 +24,8 @@ final class ByteSize implements ITypeConverter<Long> {
    *
    * @param text digits with an optional suffix, or {@code max}
    * @return bytes, {@link MemCgroup#UNLIMITED} for {@code max}
-   * @throws IllegalArgumentException if the text is malformed or the size does not fit a {@code long}
+   * @throws IllegalArgumentException if the text is malformed or the size does not fit a {@code
+   *     long}
    */
   static long parse(String text) {
     if (text.equalsIgnoreCase("max")) {

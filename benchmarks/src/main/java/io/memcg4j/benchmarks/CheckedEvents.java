@@ -6,16 +6,21 @@ import io.memcg4j.slab.Kmalloc;
 import java.util.Arrays;
 
 /**
- * A trace's events with every promise of the allocator checked: each object is filled with a pattern
- * of its own, which must be there when the object is freed (so no two objects overlap) and, up to the
- * smaller size, after a reallocation; zeroed objects come all zero, aligned ones aligned. Not timed.
+ * A trace's events with every promise of the allocator checked: each object is filled with a
+ * pattern of its own, which must be there when the object is freed (so no two objects overlap) and,
+ * up to the smaller size, after a reallocation; zeroed objects come all zero, aligned ones aligned.
+ * Not timed.
  *
  * <p>Thread rules: one thread at a time; the events may be handed from thread to thread.
  */
 final class CheckedEvents {
+  /** Of larger objects only this much at both ends is touched, as programs leave much untouched. */
+  private static final long EDGE_BYTES = 1 << 16;
+
   private final Trace trace;
   private final long[] addresses;
-  private final long[] sizes; // what the live object of an id has, which a refusal may have left old
+  private final long[]
+      sizes; // what the live object of an id has, which a refusal may have left old
   private int nrRefused;
 
   CheckedEvents(Trace trace) {
@@ -115,9 +120,9 @@ final class CheckedEvents {
   }
 
   private static void fill(long address, long size, int id) {
-    if (size != 0) {
-      Kmalloc.MEMORY.asSlice(address, size).fill(pattern(id));
-    }
+    long edge = Math.min(size, EDGE_BYTES);
+    Kmalloc.MEMORY.asSlice(address, edge).fill(pattern(id));
+    Kmalloc.MEMORY.asSlice(address + size - edge, edge).fill(pattern(id));
   }
 
   private void check(int event, long address, long size, int id) {
@@ -128,8 +133,10 @@ final class CheckedEvents {
   }
 
   private void checkZero(int event, long address, long size) {
-    for (long offset = 0; offset < size; offset++) {
+    long edge = Math.min(size, EDGE_BYTES);
+    for (long offset = 0; offset < edge; offset++) {
       checkByte(event, address, offset, (byte) 0);
+      checkByte(event, address, size - 1 - offset, (byte) 0);
     }
   }
 
@@ -141,7 +148,14 @@ final class CheckedEvents {
 
   private IllegalStateException broken(int event, String what, long address, long offset) {
     return new IllegalStateException(
-        what + ": trace=" + trace.name() + " event=" + event + " address=0x"
-            + Long.toHexString(address) + " offset=" + offset);
+        what
+            + ": trace="
+            + trace.name()
+            + " event="
+            + event
+            + " address=0x"
+            + Long.toHexString(address)
+            + " offset="
+            + offset);
   }
 }

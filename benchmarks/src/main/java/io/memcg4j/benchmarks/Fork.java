@@ -58,8 +58,7 @@ final class Fork {
   private static Map<String, Double> readMetrics(Process child) throws IOException {
     Map<String, Double> metrics = new LinkedHashMap<>();
     try (BufferedReader lines =
-        new BufferedReader(
-            new InputStreamReader(child.getInputStream(), StandardCharsets.UTF_8))) {
+        new BufferedReader(new InputStreamReader(child.getInputStream(), StandardCharsets.UTF_8))) {
       for (@Nullable String line = lines.readLine(); line != null; line = lines.readLine()) {
         int equals = line.indexOf('=');
         if (equals < 0) {

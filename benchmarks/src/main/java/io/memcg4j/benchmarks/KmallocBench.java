@@ -11,9 +11,10 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
 /**
- * {@code bench kmalloc}: one million objects of 64 bytes allocated, held, then freed; accounting off,
- * the kernel's way before scoped protection, and scoped. Every figure is the median over forks of the
- * best round; forks of the subjects take turns, so a machine that slows down slows all of them.
+ * {@code bench kmalloc}: one million objects of 64 bytes allocated, held, then freed; accounting
+ * off, the kernel's way before scoped protection, and scoped. Every figure is the median over forks
+ * of the best round; forks of the subjects take turns, so a machine that slows down slows all of
+ * them.
  */
 @Command(
     name = KmallocBench.NAME,
@@ -58,8 +59,7 @@ final class KmallocBench implements Callable<Integer> {
             progress.show(which.text() + " " + subject, nrDone++, nrSteps);
             Map<String, Double> metrics =
                 Fork.run(NAME, which.text(), subject, nrObjects, nrRounds);
-            metrics.forEach(
-                (metric, value) -> samples.add(which.text(), subject, metric, value));
+            metrics.forEach((metric, value) -> samples.add(which.text(), subject, metric, value));
           }
         }
       }

@@ -42,7 +42,7 @@ final class KmallocFork {
 
   private static KmallocLoop original(
       KmallocCase which, MemCgroup root, Kmalloc kmalloc, Scope scope) {
-    OriginalAccounting accounts = new OriginalAccounting(kmalloc, ObjCgroups.of(root), scope);
+    OriginalAccounting accounts = new OriginalAccounting(ObjCgroups.of(root), scope, RANGE_BYTES);
     return which.isBound()
         ? new OriginalLoop.Bound(accounts, scope, kmalloc.bind(scope))
         : new OriginalLoop.Static(accounts, kmalloc);

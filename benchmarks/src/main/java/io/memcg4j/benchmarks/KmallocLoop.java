@@ -3,8 +3,8 @@ package io.memcg4j.benchmarks;
 import io.memcg4j.slab.Kmalloc;
 
 /**
- * The loop of the microbenchmark, once per way to call the allocator. Each implementation repeats the
- * same two loops, so that the call in it is a direct one and each is compiled for itself.
+ * The loop of the microbenchmark, once per way to call the allocator. Each implementation repeats
+ * the same two loops, so that the call in it is a direct one and each is compiled for itself.
  */
 interface KmallocLoop {
   /** Bytes per object. */

@@ -11,8 +11,9 @@ final class KmallocReport {
   private static final String MICROS = "us";
 
   /**
-   * The kernel's published figures for the same loop, in microseconds per million allocations, in the
-   * order of {@link KmallocBench#SUBJECTS}: before and after the series that scoped its references.
+   * The kernel's published figures for the same loop, in microseconds per million allocations, in
+   * the order of {@link KmallocBench#SUBJECTS}: before and after the series that scoped its
+   * references.
    */
   private static final double[] LINUX_USER = {29764, 84548, 59078};
 
@@ -46,10 +47,7 @@ final class KmallocReport {
     out.printf(
         "%d x kmalloc(%d) held live, then freed: us per million; best of %d rounds,"
             + " median of %d forks (lowest..highest)%n",
-        options.nrObjects(),
-        KmallocLoop.SIZE,
-        options.nrRounds(),
-        options.nrForks());
+        options.nrObjects(), KmallocLoop.SIZE, options.nrRounds(), options.nrForks());
     printTable(out, LoopTimer.ALLOC);
     printLinux(out, "linux user", LINUX_USER);
     printLinux(out, "linux root", LINUX_ROOT);

@@ -14,6 +14,7 @@ final class LoopTimer {
   static final String HEAP = "heap";
 
   private static final int MIN_WARMUP_ROUNDS = 30;
+  private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
   /** Addresses end here, so that no compiler can drop the work that made them. */
   private static volatile long sink;
@@ -66,8 +67,7 @@ final class LoopTimer {
 
   /** What the calling thread has allocated on the Java heap so far. */
   static long heapBytes() {
-    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-    return threads.getCurrentThreadAllocatedBytes();
+    return THREADS.getCurrentThreadAllocatedBytes();
   }
 
   private static double microsPerMillion(long nanos, int nrObjects) {

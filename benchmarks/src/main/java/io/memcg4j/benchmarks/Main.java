@@ -2,17 +2,17 @@ package io.memcg4j.benchmarks;
 
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IExecutionExceptionHandler;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
-import picocli.CommandLine;
 
 /**
- * Entry of the benchmarks' command line. Exit codes: 0 success, 1 a run that failed or drifted, 2 bad
- * arguments or input.
+ * Entry of the benchmarks' command line. Exit codes: 0 success, 1 a run that failed or drifted, 2
+ * bad arguments or input.
  */
 @Command(
     name = "memcg4j",
@@ -53,7 +53,9 @@ public final class Main implements Runnable {
     throw new ParameterException(spec.commandLine(), "missing command");
   }
 
-  /** Bad input is the user's to mend, so it gets one line; anything else is a defect and gets all. */
+  /**
+   * Bad input is the user's to mend, so it gets one line; anything else is a defect and gets all.
+   */
   private static IExecutionExceptionHandler handler() {
     return (thrown, line, parsed) -> {
       if (thrown instanceof TraceException || thrown instanceof UsageError) {

@@ -6,15 +6,14 @@ import io.memcg4j.objcg.ObjCgroups;
 import io.memcg4j.objcg.ObjStock;
 import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.CpuSlot;
-import io.memcg4j.slab.Kmalloc;
 
 /**
- * Accounting as the kernel did it before its references were scoped, over an allocator that does not
- * account: every allocation looks the current handle up, takes a reference on it, charges its byte
- * stock and records the owner beside the object; every free reads the owner, uncharges it and drops
- * the reference. Everything it uses is what the scoped way uses too: the slot's stocks, the handles'
- * per-CPU references, plain accesses to the slot that the scope owns. For the root's handle it stops
- * after the look-up, as the kernel does.
+ * Accounting as the kernel did it before its references were scoped, over an allocator that does
+ * not account: every allocation looks the current handle up, takes a reference on it, charges its
+ * byte stock and records the owner beside the object; every free reads the owner, uncharges it and
+ * drops the reference. Everything it uses is what the scoped way uses too: the slot's stocks, the
+ * handles' per-CPU references, plain accesses to the slot that the scope owns. For the root's
+ * handle it stops after the look-up, as the kernel does.
  *
  * <p>Confined to the thread of one scope; all objects are of {@link KmallocLoop#SIZE} bytes.
  */
@@ -23,14 +22,20 @@ final class OriginalAccounting {
 
   private final ObjCgroups handles;
   private final CpuSlot slot;
-  private final long baseAddress;
+  private final long rangeMask;
   private final int[] owners; // by position in the allocator's range; ROOT_ID: nobody is charged
 
-  OriginalAccounting(Kmalloc kmalloc, ObjCgroups handles, Scope scope) {
+  /**
+   * Accounting for the objects of one allocator.
+   *
+   * @param rangeBytes power of two that the allocator's range does not exceed: an object's address
+   *     modulo it is a position that no other object has
+   */
+  OriginalAccounting(ObjCgroups handles, Scope scope, long rangeBytes) {
     this.handles = handles;
     this.slot = scope.slot();
-    this.baseAddress = kmalloc.info().baseAddress();
-    this.owners = new int[Math.toIntExact(kmalloc.info().rangeBytes() >> SIZE_SHIFT)];
+    this.rangeMask = rangeBytes - 1;
+    this.owners = new int[Math.toIntExact(rangeBytes >> SIZE_SHIFT)];
   }
 
   /** The scope of the calling thread, found by the thread. */
@@ -55,7 +60,7 @@ final class OriginalAccounting {
     MemCgroup refusedBy = stock.ensure(KmallocLoop.SIZE, KmallocLoop.SIZE);
     if (refusedBy != null) {
       handle.refs().put(slot);
-      throw refusedBy.refusal(refusedBy, KmallocLoop.SIZE);
+      throw handle.group().refusal(slot, refusedBy, KmallocLoop.SIZE);
     }
     stock.take(KmallocLoop.SIZE);
     return handle.id();
@@ -84,6 +89,6 @@ final class OriginalAccounting {
   }
 
   private int position(long address) {
-    return (int) ((address - baseAddress) >> SIZE_SHIFT);
+    return (int) ((address & rangeMask) >> SIZE_SHIFT);
   }
 }

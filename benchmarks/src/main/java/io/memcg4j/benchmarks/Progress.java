@@ -4,8 +4,8 @@ import java.io.Console;
 import java.io.PrintStream;
 
 /**
- * A progress bar on standard error, drawn over itself. Silent unless the program runs on a terminal,
- * so that logs and pipes stay clean. One thread.
+ * A progress bar on standard error, drawn over itself. Silent unless the program runs on a
+ * terminal, so that logs and pipes stay clean. One thread.
  */
 final class Progress {
   private static final int WIDTH = 30;
@@ -37,7 +37,14 @@ final class Progress {
     }
     int filled = nrSteps == 0 ? WIDTH : (int) ((long) WIDTH * nrDone / nrSteps);
     String line =
-        "[" + "#".repeat(filled) + ".".repeat(WIDTH - filled) + "] " + nrDone + "/" + nrSteps + " "
+        "["
+            + "#".repeat(filled)
+            + ".".repeat(WIDTH - filled)
+            + "] "
+            + nrDone
+            + "/"
+            + nrSteps
+            + " "
             + label;
     String blanks = " ".repeat(Math.max(0, nrColumns - line.length()));
     target.print("\r" + line + blanks);

@@ -7,9 +7,9 @@ import io.memcg4j.slab.Kmalloc;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Replays one trace as one tenant: a group of its own below the root, an allocator of its own on the
- * same tree (so that what it maps is this trace's alone). A first pass checks contents and is not
- * timed; warm-up rounds and the timed rounds follow, each from nothing live to nothing live.
+ * Replays one trace as one tenant: a group of its own below the root, an allocator of its own on
+ * the same tree (so that what it maps is this trace's alone). A first pass checks contents and is
+ * not timed; warm-up rounds and the timed rounds follow, each from nothing live to nothing live.
  */
 final class Replay {
   /** Rounds before the first timed one: enough for the loop to be compiled by the last compiler. */
@@ -58,7 +58,7 @@ final class Replay {
         rounds.run(bound, trace);
       }
     }
-    kmalloc.drain();
+    kmalloc.shrink();
     group.drain();
     return new ReplayResult(
         trace,

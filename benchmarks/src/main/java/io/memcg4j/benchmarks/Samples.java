@@ -12,9 +12,7 @@ final class Samples {
   private final Map<Key, List<Double>> values = new HashMap<>();
 
   void add(String caseName, String subject, String metric, double value) {
-    values
-        .computeIfAbsent(new Key(caseName, subject, metric), key -> new ArrayList<>())
-        .add(value);
+    values.computeIfAbsent(new Key(caseName, subject, metric), key -> new ArrayList<>()).add(value);
   }
 
   double median(String caseName, String subject, String metric) {

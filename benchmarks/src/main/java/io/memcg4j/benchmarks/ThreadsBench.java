@@ -14,7 +14,8 @@ import picocli.CommandLine.Spec;
 /** {@code bench threads}: the kmalloc loop on two threads at once, against one thread. */
 @Command(
     name = ThreadsBench.NAME,
-    description = "The kmalloc(64) loop on two threads, in two groups and in one, against one thread.")
+    description =
+        "The kmalloc(64) loop on two threads, in two groups and in one, against one thread.")
 final class ThreadsBench implements Callable<Integer> {
   static final String NAME = "threads";
   static final String ONE_THREAD = "one-thread";

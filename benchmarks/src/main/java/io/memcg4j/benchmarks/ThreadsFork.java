@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Measures the loop on one or two threads at once; runs in a process of its own. The threads start
- * each round together, and a round ends when the slower one has: its time is from the first start to
- * the last end.
+ * each round together, and a round ends when the slower one has: its time is from the first start
+ * to the last end.
  */
 final class ThreadsFork {
   private static final int NR_SPINS = 1000; // then yield: with fewer cores than threads it must

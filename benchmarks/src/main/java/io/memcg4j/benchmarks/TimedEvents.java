@@ -6,8 +6,8 @@ import io.memcg4j.slab.Kmalloc;
 
 /**
  * The loop that is timed: all events of a trace in order on the calling thread, through a bound
- * allocator. It makes no Java object and writes the first and the last requested byte of every object
- * that it gets, as the program did at least.
+ * allocator. It makes no Java object and writes the first and the last requested byte of every
+ * object that it gets, as the program did at least.
  */
 final class TimedEvents {
   private TimedEvents() {}

@@ -2,7 +2,8 @@ package io.memcg4j.benchmarks;
 
 /**
  * One program's heap calls in recorded order, as two flat arrays, so that a loop over them touches
- * memory in order and makes no object. Immutable by agreement: the arrays are handed out, not copied.
+ * memory in order and makes no object. Immutable by agreement: the arrays are handed out, not
+ * copied.
  *
  * @param name the trace's short name, which its tenant's group gets too
  * @param words one word per event, see the layout in the record's body

@@ -7,7 +7,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Collects events into a {@link Trace} and keeps the table of live ids, by which it refuses events
- * that no program can have made. Every {@code add} returns {@code null}, or the reason of the refusal.
+ * that no program can have made. Every {@code add} returns {@code null}, or the reason of the
+ * refusal.
  */
 final class TraceBuilder {
   private static final long NOT_LIVE = -1;
@@ -38,12 +39,10 @@ final class TraceBuilder {
     if (isLive(id)) {
       return "id is live already";
     }
-    @Nullable String refused = account(id, 0, size);
-    if (refused == null) {
-      nrLive++;
-      addEvent(Trace.word(op, id, alignLog2), size);
-    }
-    return refused;
+    account(id, 0, size);
+    nrLive++;
+    addEvent(Trace.word(op, id, alignLog2), size);
+    return null;
   }
 
   /** A new size for a live object. */
@@ -51,11 +50,9 @@ final class TraceBuilder {
     if (!isLive(id)) {
       return "reallocation of an id that is not live";
     }
-    @Nullable String refused = account(id, liveSizes[id], size);
-    if (refused == null) {
-      addEvent(Trace.word(Trace.REALLOCATE, id, 0), size);
-    }
-    return refused;
+    account(id, liveSizes[id], size);
+    addEvent(Trace.word(Trace.REALLOCATE, id, 0), size);
+    return null;
   }
 
   /** The end of a live object. */
@@ -87,11 +84,8 @@ final class TraceBuilder {
     return id < nrIds && liveSizes[id] != NOT_LIVE;
   }
 
-  private @Nullable String account(int id, long oldSize, long size) {
-    long bytes = liveBytes - oldSize + size;
-    if (bytes < 0) {
-      return "live bytes overflow";
-    }
+  /** No sum overflows: ids have 24 bits, sizes 36. */
+  private void account(int id, long oldSize, long size) {
     if (id >= nrIds) {
       if (id >= liveSizes.length) {
         int length = Math.min(Math.max(id + 1, liveSizes.length * 2), Trace.MAX_ID + 1);
@@ -101,9 +95,8 @@ final class TraceBuilder {
       nrIds = id + 1;
     }
     liveSizes[id] = size;
-    liveBytes = bytes;
-    peakBytes = Math.max(peakBytes, bytes);
-    return null;
+    liveBytes += size - oldSize;
+    peakBytes = Math.max(peakBytes, liveBytes);
   }
 
   private void addEvent(int word, long size) {

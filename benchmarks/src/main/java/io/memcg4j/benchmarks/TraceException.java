@@ -1,8 +1,8 @@
 package io.memcg4j.benchmarks;
 
 /**
- * A trace that cannot be read. The message is {@code FILE:LINE: reason: text}; the line is 0 when not
- * even the first one could be read.
+ * A trace that cannot be read. The message is {@code FILE:LINE: reason: text}; the line is 0 when
+ * not even the first one could be read.
  */
 final class TraceException extends Exception {
   private static final long serialVersionUID = 1L;

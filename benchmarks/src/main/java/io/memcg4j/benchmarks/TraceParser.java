@@ -1,5 +1,6 @@
 package io.memcg4j.benchmarks;
 
+import io.memcg4j.memcg.MemCgroup;
 import java.io.BufferedReader;
 import java.io.EOFException;
 import java.io.IOException;
@@ -31,6 +32,9 @@ final class TraceParser {
   private static final String VERSION = "1";
   private static final int MAX_THREAD = 0xffff;
 
+  /** The largest charge there is: 32 GiB. */
+  private static final long MAX_SIZE = MemCgroup.MAX_REQUEST_PAGES << MemCgroup.PAGE_SHIFT;
+
   private final TraceBuilder builder = new TraceBuilder();
   private final String file;
   private int line;
@@ -55,7 +59,8 @@ final class TraceParser {
   private Trace read(Path path) throws TraceException {
     try (GZIPInputStream bytes = new GZIPInputStream(Files.newInputStream(path), 1 << 16);
         BufferedReader lines =
-            new BufferedReader(new InputStreamReader(bytes, StandardCharsets.ISO_8859_1), 1 << 16)) {
+            new BufferedReader(
+                new InputStreamReader(bytes, StandardCharsets.ISO_8859_1), 1 << 16)) {
       readHeader(lines);
       while (next(lines)) {
         readEvent();
@@ -140,7 +145,7 @@ final class TraceParser {
   }
 
   private long size() throws TraceException {
-    return number("size", Long.MAX_VALUE);
+    return number("size", MAX_SIZE);
   }
 
   private long lastSize() throws TraceException {

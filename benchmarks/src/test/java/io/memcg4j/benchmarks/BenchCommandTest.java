@@ -41,7 +41,9 @@ final class BenchCommandTest {
     assertEquals(2, CommandRun.of("bench", "threads", "--rounds", "x").exitCode());
   }
 
-  /** Every subject really runs: the loops end with nothing live, else closing the allocator fails. */
+  /**
+   * Every subject really runs: the loops end with nothing live, else closing the allocator fails.
+   */
   @ParameterizedTest
   @EnumSource(KmallocCase.class)
   void kmalloc_everySubject_measuresAllMetrics(KmallocCase which) {

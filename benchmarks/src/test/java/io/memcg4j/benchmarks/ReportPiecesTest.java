@@ -61,8 +61,14 @@ final class ReportPiecesTest {
     String first = "[" + "#".repeat(15) + ".".repeat(15) + "] 1/2 long label";
     String second = "[" + "#".repeat(30) + "] 2/2 x";
     assertEquals(
-        "\r" + first + "\r" + second + " ".repeat(first.length() - second.length()) + "\r"
-            + " ".repeat(second.length()) + "\r",
+        "\r"
+            + first
+            + "\r"
+            + second
+            + " ".repeat(first.length() - second.length())
+            + "\r"
+            + " ".repeat(second.length())
+            + "\r",
         bytes.toString(StandardCharsets.UTF_8));
   }
 

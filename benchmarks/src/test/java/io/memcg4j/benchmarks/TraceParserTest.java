@@ -25,7 +25,8 @@ final class TraceParserTest {
   @Test
   void parse_everyKindOfEvent_keepsOpIdSizeAndAlignment() throws Exception {
     Trace trace =
-        parse("a 0 8\nz 16777215 0\nm 2 100 4096\nr 0 9000000000\nf 2\nm 2 1 1\nm 3 1 1073741824\n");
+        parse(
+            "a 0 8\nz 16777215 0\nm 2 100 4096\nr 0 34359738368\nf 2\nm 2 1 1\nm 3 1 1073741824\n");
 
     assertEquals("hand", trace.name());
     int[] ops = Arrays.stream(trace.words()).map(Trace::op).toArray();
@@ -42,7 +43,7 @@ final class TraceParserTest {
         ops);
     int[] ids = Arrays.stream(trace.words()).map(Trace::id).toArray();
     assertArrayEquals(new int[] {0, 16777215, 2, 0, 2, 2, 3}, ids);
-    assertArrayEquals(new long[] {8, 0, 100, 9000000000L, 0, 1, 1}, trace.sizes());
+    assertArrayEquals(new long[] {8, 0, 100, 34359738368L, 0, 1, 1}, trace.sizes());
     assertEquals(4096, Trace.alignment(trace.words()[2]));
     assertEquals(1, Trace.alignment(trace.words()[5]));
     assertEquals(1 << 30, Trace.alignment(trace.words()[6]));
@@ -109,10 +110,10 @@ final class TraceParserTest {
         "a 1 +2|size is not a number",
         "t one|thread is not a number",
         "a 16777216 2|id out of range 0..16777215",
-        "a 1 9223372036854775808|size out of range 0..9223372036854775807",
-        "a 1 99999999999999999999|size out of range 0..9223372036854775807",
-        "a 1 9223372036854775807|live bytes overflow",
-        "r 0 9223372036854775808|size out of range 0..9223372036854775807",
+        "a 1 9223372036854775808|size out of range 0..34359738368",
+        "a 1 99999999999999999999|size out of range 0..34359738368",
+        "a 1 34359738369|size out of range 0..34359738368",
+        "r 0 34359738369|size out of range 0..34359738368",
         "m 1 2 2147483648|alignment out of range 0..1073741824",
         "t 65536|thread out of range 0..65535",
         "m 1 2 3|alignment is not a power of two",
@@ -197,8 +198,7 @@ final class TraceParserTest {
 
     TraceException thrown = assertThrows(TraceException.class, () -> TraceParser.parse(file));
 
-    assertTrue(
-        thrown.getMessage().startsWith(file + ":0: not a gzip file: "), thrown.getMessage());
+    assertTrue(thrown.getMessage().startsWith(file + ":0: not a gzip file: "), thrown.getMessage());
   }
 
   @Test
@@ -240,7 +240,12 @@ final class TraceParserTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "gcc-compile", "git-log", "hotspot-javac", "jq-group", "lua-tables", "sqlite-oltp"
+        "gcc-compile",
+        "git-log",
+        "hotspot-javac",
+        "jq-group",
+        "lua-tables",
+        "sqlite-oltp"
       })
   void parse_theProjectsTraces_agreesWithTheirHeaders(String name) throws Exception {
     Path file = TraceFiles.find(name);
