@@ -29,7 +29,10 @@ abstract class CpuSlotState extends CpuSlotLeftPadding {
   volatile SlotWork.@Nullable Node work;
 }
 
-/** Space behind the contended words of a slot. */
+/**
+ * Space behind the contended words of a slot. Eight bytes more than in front, as where references
+ * take eight bytes the JVM puts the first of these into the gap before them.
+ */
 abstract class CpuSlotPadding extends CpuSlotState {
   byte r000, r001, r002, r003, r004, r005, r006, r007, r008, r009, r010, r011, r012, r013, r014, r015;
   byte r016, r017, r018, r019, r020, r021, r022, r023, r024, r025, r026, r027, r028, r029, r030, r031;
@@ -39,4 +42,5 @@ abstract class CpuSlotPadding extends CpuSlotState {
   byte r080, r081, r082, r083, r084, r085, r086, r087, r088, r089, r090, r091, r092, r093, r094, r095;
   byte r096, r097, r098, r099, r100, r101, r102, r103, r104, r105, r106, r107, r108, r109, r110, r111;
   byte r112, r113, r114, r115, r116, r117, r118, r119, r120, r121, r122, r123, r124, r125, r126, r127;
+  byte r128, r129, r130, r131, r132, r133, r134, r135;
 }

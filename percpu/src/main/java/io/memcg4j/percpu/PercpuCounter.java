@@ -39,10 +39,13 @@ public final class PercpuCounter {
    * Origin     the idea of Linux lib/percpu_counter.c; none of its text or code.
    */
   private static final int STRIDE = 16; // longs: a pair of cache lines, which are fetched together
-  private static final int TOTAL = STRIDE;
+  static final int TOTAL = STRIDE;
   private static final int LOCK = TOTAL + 1;
   private static final int FIRST_SLOT = 2 * STRIDE;
   private static final int TENTATIVE = 1; // behind the slot's delta
+
+  /** Words in use at the start of a stride. */
+  static final int NR_WORDS_USED = 2;
 
   private static final int MIN_DEFAULT_BATCH = 32;
   private static final int SPINS_BEFORE_YIELD = 64;
@@ -79,7 +82,7 @@ public final class PercpuCounter {
     this.slots = Objects.requireNonNull(slots, "slots");
     this.batch = batch;
     this.errorBound = (long) batch * slots.nrSlots();
-    this.words = new long[FIRST_SLOT + (slots.nrSlots() + 1) * STRIDE];
+    this.words = new long[nrWords(slots.nrSlots())];
   }
 
   /**
@@ -219,6 +222,10 @@ public final class PercpuCounter {
    */
   static int wordOf(int slotIndex) {
     return FIRST_SLOT + slotIndex * STRIDE;
+  }
+
+  static int nrWords(int nrSlots) {
+    return wordOf(nrSlots) + STRIDE;
   }
 
   private boolean isBelowBatch(long delta) {

@@ -3,12 +3,15 @@ package io.memcg4j.percpu;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Plain counters on slots, used by owners and drained by anybody: nothing is lost or doubled. */
+@Timeout(value = 5, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class CpuSlotsConcurrencyTest {
   private static final int NR_THREADS = 8;
   private static final int NR_ROUNDS = 20_000;
@@ -111,16 +114,13 @@ class CpuSlotsConcurrencyTest {
         4,
         thread -> {
           if (thread == 0) {
-            for (int i = 0; i < nrWorks; i++) {
-              slots.submit(
-                  new SlotWork(slots) {
-                    @Override
-                    protected void run(CpuSlot slot) {
-                      nrRuns.incrementAndGet();
-                    }
-                  });
+            try {
+              for (int i = 0; i < nrWorks; i++) {
+                slots.submit(counting(nrRuns));
+              }
+            } finally {
+              submitted.set(true);
             }
-            submitted.set(true);
           } else {
             while (!submitted.get()) {
               claim(thread).release();
@@ -132,5 +132,14 @@ class CpuSlotsConcurrencyTest {
     for (int i = 0; i < slots.nrSlots(); i++) {
       assertFalse(slots.slot(i).workPending());
     }
+  }
+
+  private SlotWork counting(AtomicLong nrRuns) {
+    return new SlotWork(slots) {
+      @Override
+      protected void run(CpuSlot slot) {
+        nrRuns.incrementAndGet();
+      }
+    };
   }
 }

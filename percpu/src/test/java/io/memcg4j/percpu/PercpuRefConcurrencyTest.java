@@ -5,18 +5,22 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Zero is found exactly once, by threads that take, pass on and give back at random. */
+@Timeout(value = 5, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PercpuRefConcurrencyTest {
   private static final int NR_THREADS = 6;
+  private static final int NR_LIVES = 50;
 
   private final CpuSlots slots = CpuSlots.create(3, 2);
 
@@ -136,7 +140,6 @@ class PercpuRefConcurrencyTest {
   @ParameterizedTest
   @MethodSource("seeds")
   void reinit_manyLives_eachEndsOnce(Threads.Kind kind, int seed) throws Exception {
-    int nrLives = 50;
     AtomicInteger nrEnds = new AtomicInteger();
     AtomicBoolean alive = new AtomicBoolean(true);
     AtomicBoolean stop = new AtomicBoolean();
@@ -152,22 +155,12 @@ class PercpuRefConcurrencyTest {
         NR_THREADS,
         thread -> {
           SplittableRandom random = new SplittableRandom(seed * 31L + thread);
-          for (int life = 0; thread == 0 && life < nrLives; life++) {
-            if (random.nextBoolean()) {
-              lives.switchToAtomic();
-            }
-            lives.kill();
-            int nrEnded = life + 1;
-            while (nrEnds.get() < nrEnded) {
-              Thread.yield();
-            }
-            assertTrue(lives.isZero());
-            assertEquals(nrEnded, nrEnds.get());
-            alive.set(true);
-            lives.reinit();
-          }
           if (thread == 0) {
-            stop.set(true);
+            try {
+              liveAndDie(lives, nrEnds, alive, random);
+            } finally {
+              stop.set(true);
+            }
           }
           while (!stop.get()) {
             CpuSlot slot = claim(random);
@@ -185,8 +178,25 @@ class PercpuRefConcurrencyTest {
             }
           }
         });
-    assertEquals(nrLives, nrEnds.get(), () -> "seed=" + seed);
+    assertEquals(NR_LIVES, nrEnds.get(), () -> "seed=" + seed);
     assertEquals(1, lives.count(), () -> "seed=" + seed);
+  }
+
+  private static void liveAndDie(
+      PercpuRef lives, AtomicInteger nrEnds, AtomicBoolean alive, SplittableRandom random)
+      throws InterruptedException {
+    for (int life = 1; life <= NR_LIVES; life++) {
+      if (random.nextBoolean()) {
+        lives.switchToAtomic();
+      }
+      lives.kill();
+      int nrExpected = life;
+      Threads.await(() -> nrEnds.get() >= nrExpected);
+      assertTrue(lives.isZero());
+      assertEquals(nrExpected, nrEnds.get());
+      alive.set(true);
+      lives.reinit();
+    }
   }
 
   @Test

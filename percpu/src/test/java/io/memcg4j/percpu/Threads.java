@@ -63,10 +63,13 @@ final class Threads {
     thread.join();
   }
 
-  /** Waits for what another thread is about to do. */
-  static void await(BooleanSupplier condition) {
+  /** Waits for what another thread is about to do; a timeout of the test ends the wait. */
+  static void await(BooleanSupplier condition) throws InterruptedException {
     while (!condition.getAsBoolean()) {
-      Thread.onSpinWait();
+      if (Thread.interrupted()) {
+        throw new InterruptedException("waited for another thread");
+      }
+      Thread.yield();
     }
   }
 }
