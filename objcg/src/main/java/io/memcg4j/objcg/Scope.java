@@ -23,7 +23,8 @@ public final class Scope implements AutoCloseable {
    * Ordering   moveTo: write moveTarget, then close the gate. resync: take moveTarget by exchange,
    *            open the gate, look at moveTarget again. Both sides volatile, so a move is either
    *            taken in this round or finds the gate closed behind it (ThreadMoveStress, twin: a
-   *            plain read and clear, which loses moves).
+   *            plain read and clear, which loses moves). close of an inner scope: open the gate,
+   *            then look (same test, twin: look, then open).
    * Locks      none.
    * Not        how soon a running thread notices a move: at its next operation, which may never come.
    * guaranteed
@@ -120,10 +121,11 @@ public final class Scope implements AutoCloseable {
     if (enclosing == null) {
       state.slotHint = slot.index();
       slot.release();
-    } else if (enclosing.moveTarget == null && !slot.workPending()) {
-      slot.arm(enclosing);
     } else {
-      slot.disarm();
+      slot.rearm(enclosing);
+      if (enclosing.moveTarget != null) {
+        slot.disarm();
+      }
     }
   }
 
