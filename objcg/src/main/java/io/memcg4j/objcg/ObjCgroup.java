@@ -21,6 +21,8 @@ import org.jspecify.annotations.Nullable;
 public final class ObjCgroup {
   /*
    * Layout     id names the handle in the allocator's side arrays; it is reused only after release.
+   *            refs is one atomic number: it counts stocks and large objects, not small ones, and a
+   *            parked owner of a slot must not keep each handle that is removed meanwhile.
    * Invariant  charged pages of the group = live bytes of its handles + what stocks hold
    *            + nrChargedBytes, per handle; nrChargedBytes < one page at rest.
    * Ordering   group is written under the registry's lock and read without: a charge that still sees
@@ -55,7 +57,7 @@ public final class ObjCgroup {
     this.registry = registry;
     this.id = id;
     this.group = group;
-    this.refs = new PercpuRef(registry.slots(), this::released);
+    this.refs = PercpuRef.atomic(registry.slots(), this::released);
   }
 
   /**

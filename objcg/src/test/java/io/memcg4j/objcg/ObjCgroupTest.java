@@ -1,9 +1,12 @@
 package io.memcg4j.objcg;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.percpu.CpuSlots;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.Test;
 
 class ObjCgroupTest {
@@ -19,5 +22,38 @@ class ObjCgroupTest {
     assertSame(group, handle.group());
     group.remove();
     assertSame(root, handle.group());
+  }
+
+  @Test
+  void remove_whileAScopeIsParked_keepsFewHandles() throws InterruptedException {
+    ObjCgroups registry = ObjCgroups.of(root);
+    TestAllocator allocator = new TestAllocator(root);
+    CountDownLatch inside = new CountDownLatch(1);
+    CountDownLatch done = new CountDownLatch(1);
+    ObjCgroup idle = ObjCgroup.of(root.create("idle"));
+    Thread parked =
+        Thread.startVirtualThread(() -> {
+          try (Scope scope = idle.enter()) {
+            inside.countDown();
+            done.await();
+          } catch (InterruptedException e) {
+            throw new AssertionError(e);
+          }
+        });
+    inside.await();
+    int nrCycles = 1_000;
+    for (int i = 0; i < nrCycles; i++) {
+      MemCgroup group = root.create("g" + i);
+      try (Scope scope = ObjCgroup.of(group).enter()) {
+        allocator.free(allocator.allocate(64));
+      }
+      group.remove();
+    }
+    int nrHandles = registry.nrHandles();
+    int bound = 2 + root.slots().nrSlots() * MemCgroup.STOCK_GROUPS;
+    assertTrue(nrHandles <= bound, "nrHandles=" + nrHandles + " bound=" + bound);
+    done.countDown();
+    parked.join();
+    assertEquals(2, registry.nrHandles());
   }
 }

@@ -37,7 +37,8 @@ public final class PercpuRef {
   /*
    * Layout     counts is the mode as well: UNTOUCHED (per-CPU mode, no array yet), an array with one
    *            count a slot (per-CPU mode), or ATOMIC. The two markers have length 0, so one load and
-   *            one bounds check lead to the plain add or to the slow path. The counts of neighbouring
+   *            one bounds check lead to the plain add or to the slow path. One made by atomic() is
+   *            ATOMIC from the start and has no bias. The counts of neighbouring
    *            slots share cache lines: a stride would cost 16 times the memory for each of 100 000s
    *            of references, and the count is touched when a word or a handle is taken, not for
    *            every allocation.
@@ -78,10 +79,12 @@ public final class PercpuRef {
   private final CpuSlots slots;
   private final Runnable onZero;
 
-  /** References that are not in a slot's count, plus the bias. */
-  private volatile long count = BIAS + 1;
+  private final boolean alwaysAtomic;
 
-  private volatile long[] counts = UNTOUCHED;
+  /** References that are not in a slot's count, plus the bias. */
+  private volatile long count;
+
+  private volatile long[] counts;
 
   /** The array being folded, for {@link #count} alone. */
   private volatile long @Nullable [] folding;
@@ -97,8 +100,28 @@ public final class PercpuRef {
    *     #reinit}
    */
   public PercpuRef(CpuSlots slots, Runnable onZero) {
+    this(slots, onZero, false);
+  }
+
+  private PercpuRef(CpuSlots slots, Runnable onZero, boolean alwaysAtomic) {
     this.slots = Objects.requireNonNull(slots, "slots");
     this.onZero = Objects.requireNonNull(onZero, "onZero");
+    this.alwaysAtomic = alwaysAtomic;
+    this.count = alwaysAtomic ? 1 : BIAS + 1;
+    this.counts = alwaysAtomic ? ATOMIC : UNTOUCHED;
+  }
+
+  /**
+   * A live reference count of one that is a single atomic number from the start. For things that are
+   * referenced seldom and killed in numbers: zero is found by the last put, whatever slots are held
+   * meanwhile, and no slot is asked for anything.
+   *
+   * @param slots the slots whose owners will use it
+   * @param onZero as for {@link #PercpuRef(CpuSlots, Runnable)}
+   * @return a reference count that is never in per-CPU mode
+   */
+  public static PercpuRef atomic(CpuSlots slots, Runnable onZero) {
+    return new PercpuRef(slots, onZero, true);
   }
 
   /**
@@ -228,16 +251,16 @@ public final class PercpuRef {
   }
 
   /**
-   * Makes a reference that has reached zero live again: one reference, per-CPU mode. May be called
-   * from {@code onZero}.
+   * Makes a reference that has reached zero live again: one reference, in the mode that it was made
+   * in. May be called from {@code onZero}.
    *
    * @throws IllegalStateException if the count is not zero; nothing is changed
    */
   public void reinit() {
-    if (!COUNT.compareAndSet(this, 0L, BIAS + 1)) {
+    if (!COUNT.compareAndSet(this, 0L, alwaysAtomic ? 1L : BIAS + 1)) {
       throw new IllegalStateException("reinit of a reference that is in use: count=" + count());
     }
-    counts = UNTOUCHED;
+    counts = alwaysAtomic ? ATOMIC : UNTOUCHED;
     dying = false;
   }
 
