@@ -203,13 +203,23 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
       threads.set(thread);
     }
     Scope outer = thread.scope;
-    CpuSlot slot = outer != null ? outer.slot() : claim(thread.slotHint);
-    return new Scope(this, thread, slot, handle);
+    return outer != null
+        ? new Scope(this, thread, outer.slot(), handle)
+        : enterOutermost(thread, handle);
   }
 
-  private CpuSlot claim(int hint) {
-    CpuSlot slot = slots.tryClaim(hint);
-    return slot != null ? slot : slots.overflow();
+  private Scope enterOutermost(ThreadState thread, ObjCgroup handle) {
+    CpuSlot slot = slots.tryClaim(thread.slotHint);
+    if (slot == null) {
+      return new Scope(this, thread, slots.overflow(), handle);
+    }
+    try {
+      stocks.get(slot).forgetScopes();
+      return new Scope(this, thread, slot, handle);
+    } catch (Throwable e) {
+      slot.release();
+      throw e;
+    }
   }
 
   /**

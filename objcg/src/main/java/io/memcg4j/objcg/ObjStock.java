@@ -34,6 +34,7 @@ public final class ObjStock {
   private long wordLimitBytes;
   private PreCharged[] caches = NO_CACHES;
   private int nrPins;
+  private int nrScopePins;
   private boolean hot;
 
   ObjStock(SlotStocks home, ObjCgroup handle) {
@@ -266,6 +267,25 @@ public final class ObjStock {
     assert nrPins > 0 : "stock not pinned: " + handle;
     if (--nrPins == 0 && (!hot || handle.refs().isDying())) {
       home.drop(this);
+    }
+  }
+
+  /** As {@link #pin} for a scope, which may never unpin: see {@link SlotStocks#forgetScopes}. */
+  void pinForScope() {
+    nrScopePins++;
+    home.scopePinned(1);
+    pin();
+  }
+
+  void unpinForScope() {
+    nrScopePins--;
+    home.scopePinned(-1);
+    unpin();
+  }
+
+  void forgetScopes() {
+    while (nrScopePins > 0) {
+      unpinForScope();
     }
   }
 

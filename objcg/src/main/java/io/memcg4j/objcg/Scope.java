@@ -66,7 +66,7 @@ public final class Scope implements AutoCloseable {
       return registry.noStock();
     }
     ObjStock mine = registry.stock(slot, payer);
-    mine.pin();
+    mine.pinForScope();
     return mine;
   }
 
@@ -117,7 +117,7 @@ public final class Scope implements AutoCloseable {
     if (!holdsSlot()) {
       return;
     }
-    stock.unpin();
+    stock.unpinForScope();
     if (enclosing == null) {
       state.slotHint = slot.index();
       slot.release();
@@ -174,7 +174,7 @@ public final class Scope implements AutoCloseable {
     handle = target;
     stock = pinStock(target);
     if (holdsSlot()) {
-      before.unpin();
+      before.unpinForScope();
     }
   }
 

@@ -19,6 +19,7 @@ final class SlotStocks {
   private final ObjStock[] hot = new ObjStock[MemCgroup.STOCK_GROUPS];
   private @Nullable ObjStock[] table = new @Nullable ObjStock[INITIAL_CAPACITY];
   private int nrStocks;
+  private int nrScopePins;
   private int nextVictim;
   private ObjStock last;
 
@@ -178,6 +179,22 @@ final class SlotStocks {
         stock.cool();
         if (!stock.isPinned()) {
           drop(stock);
+        }
+      }
+    }
+  }
+
+  void scopePinned(int change) {
+    nrScopePins += change;
+  }
+
+  /** At the start of an outermost scope: what scopes still pin was left by an owner that died. */
+  void forgetScopes() {
+    if (nrScopePins != 0) {
+      root.forgetScopes();
+      for (ObjStock stock : table.clone()) {
+        if (stock != null) {
+          stock.forgetScopes();
         }
       }
     }

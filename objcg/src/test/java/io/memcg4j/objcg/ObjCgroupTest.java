@@ -56,4 +56,31 @@ class ObjCgroupTest {
     parked.join();
     assertEquals(2, registry.nrHandles());
   }
+
+  @Test
+  void remove_afterAThreadDiedInsideItsScope_releasesTheHandle() throws InterruptedException {
+    MemCgroup small = MemCgroup.root(CpuSlots.create(1, 1));
+    ObjCgroups registry = ObjCgroups.of(small);
+    TestAllocator allocator = new TestAllocator(small);
+    MemCgroup group = small.create("a");
+    ObjCgroup handle = ObjCgroup.of(group);
+    Thread dead =
+        new Thread(() -> {
+          Scope outer = handle.enter();
+          Scope inner = handle.enter();
+          allocator.free(allocator.allocate(64));
+          assertSame(outer.slot(), inner.slot());
+        });
+    dead.start();
+    dead.join();
+    assertEquals(1, small.slots().nrBusy());
+    try (Scope scope = ObjCgroup.of(small).enter()) {
+      assertTrue(scope.holdsSlot(), "the slot of the dead");
+    }
+    assertEquals(1, registry.nrStocks(), "it is hot");
+    group.remove();
+    assertEquals(0, registry.nrStocks());
+    assertEquals(1, registry.nrHandles());
+    assertEquals(0, small.usage());
+  }
 }
