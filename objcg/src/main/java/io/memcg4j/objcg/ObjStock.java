@@ -15,7 +15,8 @@ public final class ObjStock {
   /*
    * Layout     nrBytes and limitBytes are what the hot path touches; the rest is for slow paths.
    * Invariant  nrBytes >= 0, and nrBytes <= limitBytes once what ensure() was asked for is taken.
-   *            A cold stock holds nothing and has limitBytes 0.
+   *            A cold stock holds nothing and has limitBytes 0. All hot stocks of a slot together
+   *            keep to what it may hold for any group: STOCK_GROUPS * stockBudgetBytes, or one page.
    *            The root's stock never runs out and never overflows: nothing is charged to the root.
    * Ordering   plain fields; the slot's claim and release carry them from owner to owner.
    * Locks      none. charge() may run the limit-hit walk, which drains and cools this very stock:
@@ -25,6 +26,10 @@ public final class ObjStock {
    */
   private static final int MIN_LIMIT_BYTES = MemCgroup.PAGE_SIZE;
   private static final int USAGE_FRACTION = 32;
+
+  /** With less to hold, the smallest stock, its words and a page in the page stock are too much. */
+  private static final long TIGHT_BUDGET_BYTES = 3L * MemCgroup.PAGE_SIZE;
+
   private static final PreCharged[] NO_CACHES = {};
 
   private final SlotStocks home;
@@ -32,6 +37,7 @@ public final class ObjStock {
   private long nrBytes;
   private long limitBytes;
   private long wordLimitBytes;
+  private long budgetBytes;
   private PreCharged[] caches = NO_CACHES;
   private int nrPins;
   private int nrScopePins;
@@ -200,20 +206,38 @@ public final class ObjStock {
       hot = true;
     }
     refreshLimits();
+    if (budgetBytes < TIGHT_BUDGET_BYTES) {
+      home.coolOthers(this, highestTight());
+    }
   }
 
   /**
    * Half of what the group lets a slot hold is for stocks and words; and no more than a fraction of
    * what the group uses, so that the usage of a small group stays close to the truth. A rest of less
-   * than a page cannot be given back, as groups count pages.
+   * than a page cannot be given back, as groups count pages; when that is all that the slot may hold
+   * for the group, nothing is left for words.
    */
   private void refreshLimits() {
     MemCgroup group = handle.group();
+    budgetBytes = group.stockBudgetBytes();
     long half =
-        Math.min(group.stockBudgetBytes() / 2, group.usage() / USAGE_FRACTION + MemCgroup.PAGE_SIZE)
-            / 2;
-    wordLimitBytes = half;
+        Math.min(budgetBytes / 2, group.usage() / USAGE_FRACTION + MemCgroup.PAGE_SIZE) / 2;
     limitBytes = Math.max(MIN_LIMIT_BYTES, half);
+    wordLimitBytes = Math.clamp(MemCgroup.STOCK_GROUPS * budgetBytes - limitBytes, 0L, half);
+  }
+
+  /**
+   * The highest group whose limit is so low that the page of each stock is too much for it: only one
+   * stock of a slot may hold something for it and the groups below it.
+   */
+  private MemCgroup highestTight() {
+    MemCgroup highest = handle.group();
+    MemCgroup above = highest.parent();
+    while (above != null && above.stockBudgetBytes() < TIGHT_BUDGET_BYTES) {
+      highest = above;
+      above = highest.parent();
+    }
+    return highest;
   }
 
   /** Gives everything back and holds nothing until {@link #ensure} is called again. */

@@ -150,6 +150,21 @@ final class SlotStocks {
     }
   }
 
+  /** Lets no other stock than {@code kept} hold charges of the subtree in advance. */
+  void coolOthers(ObjStock kept, MemCgroup subtree) {
+    for (ObjStock stock : hot) {
+      if (stock != root
+          && stock != kept
+          && stock.isHot()
+          && stock.handle().group().isDescendantOf(subtree)) {
+        stock.cool();
+        if (!stock.isPinned()) {
+          drop(stock);
+        }
+      }
+    }
+  }
+
   /** Gives back what the slot holds in advance for groups at or below {@code subtree}. */
   void drain(MemCgroup subtree) {
     for (ObjStock stock : hot) {
