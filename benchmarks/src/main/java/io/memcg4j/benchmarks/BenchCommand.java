@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.Unmatched;
@@ -18,8 +17,6 @@ import picocli.CommandLine.Unmatched;
     description = "Runs a benchmark.",
     subcommands = {KmallocBench.class, ThreadsBench.class})
 final class BenchCommand implements Callable<Integer> {
-  @Mixin private HelpOption help = new HelpOption();
-
   @Spec private CommandSpec spec = CommandSpec.create();
 
   @Unmatched private List<String> unmatched = new ArrayList<>();

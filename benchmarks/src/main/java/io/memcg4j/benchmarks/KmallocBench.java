@@ -28,8 +28,6 @@ final class KmallocBench implements Callable<Integer> {
 
   @Mixin private BenchOptions options = new BenchOptions();
 
-  @Mixin private HelpOption help = new HelpOption();
-
   @Spec private CommandSpec spec = CommandSpec.create();
 
   @Override

@@ -1,6 +1,7 @@
 package io.memcg4j.benchmarks;
 
 import com.sun.management.ThreadMXBean;
+import io.memcg4j.slab.Kmalloc;
 import java.lang.management.ManagementFactory;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -15,9 +16,6 @@ final class LoopTimer {
 
   private static final int MIN_WARMUP_ROUNDS = 30;
   private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-
-  /** Addresses end here, so that no compiler can drop the work that made them. */
-  private static volatile long sink;
 
   private LoopTimer() {}
 
@@ -57,12 +55,13 @@ final class LoopTimer {
     }
   }
 
+  /** Looks at every address, so that no compiler can drop the work that made them. */
   static void use(long[] addresses) {
-    long sum = 0;
     for (long address : addresses) {
-      sum += address;
+      if (address == Kmalloc.NULL) {
+        throw new IllegalStateException("no object: count=" + addresses.length);
+      }
     }
-    sink = sum;
   }
 
   /** What the calling thread has allocated on the Java heap so far. */

@@ -20,6 +20,7 @@ final class Progress {
   }
 
   /** A bar on the standard error stream if there is a terminal. */
+  @SuppressWarnings("SystemConsoleNull") // from JDK 25 on it is null again without a terminal
   static Progress onTerminal() {
     Console console = System.console();
     return new Progress(System.err, console != null && console.isTerminal());

@@ -3,6 +3,7 @@ package io.memcg4j.benchmarks;
 import java.io.IOException;
 import java.net.URISyntaxException;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileSystemNotFoundException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.CodeSource;
@@ -12,12 +13,14 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Where the project's own traces are: {@code benchmarks/traces} below the folder that the system
- * property {@code memcg4j.home} names (the launch script sets it), else found from where this class
- * was loaded, two folders below {@code benchmarks}.
+ * property {@code memcg4j.home} names (the launch script sets it), else {@code traces} in a folder
+ * above the one that this class was loaded from.
  */
 final class TraceFiles {
   /** The project's top folder, as the launch script passes it on. */
   static final String HOME_PROPERTY = "memcg4j.home";
+
+  private static final String FOLDER = "traces";
 
   private TraceFiles() {}
 
@@ -55,25 +58,26 @@ final class TraceFiles {
 
   private static Path folder() {
     @Nullable String home = System.getProperty(HOME_PROPERTY);
-    Path top = home != null && !home.isEmpty() ? Path.of(home, "benchmarks") : moduleFolder();
-    return top.resolve("traces");
+    return home != null && !home.isEmpty()
+        ? Path.of(home, "benchmarks", FOLDER)
+        : besideThisClass();
   }
 
-  /** From {@code benchmarks/target/classes} or {@code benchmarks/target/NAME.jar}. */
-  private static Path moduleFolder() {
+  /** The first folder of that name on the way up from where this class was loaded. */
+  private static Path besideThisClass() {
     @Nullable CodeSource source = TraceFiles.class.getProtectionDomain().getCodeSource();
     if (source != null) {
       try {
-        Path loaded = Path.of(source.getLocation().toURI());
-        @Nullable Path target = loaded.getParent();
-        @Nullable Path module = target == null ? null : target.getParent();
-        if (module != null) {
-          return module;
+        @Nullable Path up = Path.of(source.getLocation().toURI());
+        for (; up != null; up = up.getParent()) {
+          if (Files.isDirectory(up.resolve(FOLDER))) {
+            return up.resolve(FOLDER);
+          }
         }
-      } catch (URISyntaxException | IllegalArgumentException e) {
+      } catch (URISyntaxException | IllegalArgumentException | FileSystemNotFoundException e) {
         // Loaded from no file: only the property can tell.
       }
     }
-    return Path.of("benchmarks");
+    return Path.of("benchmarks", FOLDER);
   }
 }

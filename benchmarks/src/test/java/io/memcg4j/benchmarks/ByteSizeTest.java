@@ -35,7 +35,8 @@ final class ByteSizeTest {
     IllegalArgumentException thrown =
         assertThrows(IllegalArgumentException.class, () -> ByteSize.parse(text));
 
-    assertTrue(thrown.getMessage().startsWith("bad size: text=" + text + " "), thrown.toString());
+    String expected = "bad size: text=" + text + " expected=digits with an optional suffix";
+    assertTrue(String.valueOf(thrown.getMessage()).startsWith(expected), thrown.toString());
   }
 
   @ParameterizedTest

@@ -33,8 +33,20 @@ final class ReplayCommandTest {
     String file =
         trace(
             "mixed",
-            "a 0 8\nz 1 5000\nm 2 100 4096\nr 0 300\nr 1 20\nr 2 100000\na 3 0\nr 3 10\nz 4 0\n"
-                + "f 2\nf 4\nm 2 1 16\n");
+            """
+            a 0 8
+            z 1 5000
+            m 2 100 4096
+            r 0 300
+            r 1 20
+            r 2 100000
+            a 3 0
+            r 3 10
+            z 4 0
+            f 2
+            f 4
+            m 2 1 16
+            """);
 
     CommandRun run = CommandRun.of("replay", "--json", "--rounds", "3", file);
 
@@ -55,18 +67,21 @@ final class ReplayCommandTest {
 
   @Test
   void replay_overTheLimit_countsRefusalsAndSkipsLaterEvents() throws Exception {
+    // Refused: the first a 1, whose r and f are skipped; r 0, which keeps the old object; z 2; m 3.
     String file =
         trace(
             "tight",
-            "a 0 40000\n" // fits
-                + "a 1 40000\n" // refused
-                + "r 1 8\n" // skipped
-                + "f 1\n" // skipped
-                + "a 1 100\n" // the id is used again
-                + "r 0 70000\n" // refused: the old object stays
-                + "z 2 50000\n" // refused, live at the end of the recording
-                + "m 3 50000 64\n" // refused
-                + "f 3\n"); // skipped
+            """
+            a 0 40000
+            a 1 40000
+            r 1 8
+            f 1
+            a 1 100
+            r 0 70000
+            z 2 50000
+            m 3 50000 64
+            f 3
+            """);
 
     CommandRun run = CommandRun.of("replay", "--json", "--rounds", "2", "--max", "64k", file);
 

@@ -131,7 +131,7 @@ final class TraceParserTest {
 
     TraceException thrown = assertThrows(TraceException.class, () -> TraceParser.parse(file));
 
-    assertEquals(file + ":4: " + reason + ": " + line, thrown.getMessage());
+    assertEquals(file + ":4: " + reason + ": " + line, message(thrown));
   }
 
   @Test
@@ -157,8 +157,7 @@ final class TraceParserTest {
     TraceException thrown = assertThrows(TraceException.class, () -> TraceParser.parse(file));
 
     assertTrue(
-        thrown.getMessage().startsWith(file + ":1: missing header, expected a line"),
-        thrown.getMessage());
+        message(thrown).startsWith(file + ":1: missing header, expected a line"), message(thrown));
   }
 
   @Test
@@ -167,8 +166,7 @@ final class TraceParserTest {
 
     TraceException thrown = assertThrows(TraceException.class, () -> TraceParser.parse(file));
 
-    assertEquals(
-        file + ":1: unknown version, expected 1: # allocation trace 2", thrown.getMessage());
+    assertEquals(file + ":1: unknown version, expected 1: # allocation trace 2", message(thrown));
   }
 
   @Test
@@ -182,14 +180,14 @@ final class TraceParserTest {
 
     TraceException thrown = assertThrows(TraceException.class, () -> TraceParser.parse(file));
 
-    assertEquals(file + ":0: cannot open: no such file", thrown.getMessage());
+    assertEquals(file + ":0: cannot open: no such file", message(thrown));
   }
 
   @Test
   void parse_folder_isRefused() {
     TraceException thrown = assertThrows(TraceException.class, () -> TraceParser.parse(folder));
 
-    assertTrue(thrown.getMessage().startsWith(folder + ":0: cannot read: "), thrown.getMessage());
+    assertTrue(message(thrown).startsWith(folder + ":0: cannot read: "), message(thrown));
   }
 
   @Test
@@ -198,7 +196,7 @@ final class TraceParserTest {
 
     TraceException thrown = assertThrows(TraceException.class, () -> TraceParser.parse(file));
 
-    assertTrue(thrown.getMessage().startsWith(file + ":0: not a gzip file: "), thrown.getMessage());
+    assertTrue(message(thrown).startsWith(file + ":0: not a gzip file: "), message(thrown));
   }
 
   @Test
@@ -209,9 +207,9 @@ final class TraceParserTest {
 
     TraceException thrown = assertThrows(TraceException.class, () -> TraceParser.parse(cut));
 
-    String[] parts = thrown.getMessage().substring(cut.toString().length()).split(":", 4);
+    String[] parts = message(thrown).substring(cut.toString().length()).split(":", 4);
     int line = Integer.parseInt(parts[1]);
-    assertTrue(line > 1_000 && line < 49_000, thrown.getMessage());
+    assertTrue(line > 1_000 && line < 49_000, message(thrown));
     assertEquals(" truncated gzip", parts[2]);
   }
 
@@ -224,7 +222,7 @@ final class TraceParserTest {
 
     TraceException thrown = assertThrows(TraceException.class, () -> TraceParser.parse(whole));
 
-    assertTrue(thrown.getMessage().contains(": damaged gzip: "), thrown.getMessage());
+    assertTrue(message(thrown).contains(": damaged gzip: "), message(thrown));
   }
 
   @Test
@@ -233,7 +231,7 @@ final class TraceParserTest {
 
     TraceException thrown = assertThrows(TraceException.class, () -> TraceParser.parse(file));
 
-    assertTrue(thrown.getMessage().startsWith(file + ":0: truncated gzip: "), thrown.getMessage());
+    assertTrue(message(thrown).startsWith(file + ":0: truncated gzip: "), message(thrown));
   }
 
   /** What the recorder counted must be what the parser counts. */
@@ -262,13 +260,17 @@ final class TraceParserTest {
     assertEquals(counted, headerLine(file, 3));
   }
 
+  private static String message(TraceException thrown) {
+    return String.valueOf(thrown.getMessage());
+  }
+
   private Trace parse(String events) throws IOException, TraceException {
     return TraceParser.parse(TraceFile.write(folder, "hand", TraceFile.HEADER + events));
   }
 
   private void assertMessage(String events, String expected) throws IOException {
     TraceException thrown = assertThrows(TraceException.class, () -> parse(events));
-    assertTrue(thrown.getMessage().contains(expected), thrown.getMessage());
+    assertTrue(message(thrown).contains(expected), message(thrown));
   }
 
   private static String events(int nrEvents) {

@@ -378,12 +378,12 @@ public final class Kmalloc implements AutoCloseable {
   }
 
   /**
-   * {@link Kmalloc} for one scope. Using it on another thread than the scope's, after the scope is
-   * closed, or while an inner one is open, throws {@link IllegalStateException}.
+   * {@link Kmalloc} for one scope. Using it on another thread than the scope's is an error that is
+   * noticed at the latest at the next slow path; using it after the scope is closed, or while an inner
+   * one is open, throws {@link IllegalStateException}.
    */
   public static final class Bound {
     private final Kmalloc kmalloc;
-    private final Thread thread = Thread.currentThread();
     private final Scope scope;
     private final CpuSlot slot;
     private final SlabRange range;
@@ -498,18 +498,14 @@ public final class Kmalloc implements AutoCloseable {
      * @throws IllegalArgumentException if it is not an allocated object
      */
     public void free(long address) {
-      if (!isReady() || !SlotSlabs.freeFast(range, address, magazines)) {
+      if (!slot.isArmed(scope) || !SlotSlabs.freeFast(range, address, magazines)) {
         kmalloc.freeSlow(scope, address);
         refreshed(address);
       }
     }
 
-    private boolean isReady() {
-      return thread == Thread.currentThread() && slot.isArmed(scope);
-    }
-
     private long allocateFast(long nrBytes) {
-      if (nrBytes - 1 < 0 || nrBytes > MAX_CACHE_SIZE || !isReady()) {
+      if (nrBytes - 1 < 0 || nrBytes > MAX_CACHE_SIZE || !slot.isArmed(scope)) {
         return NULL;
       }
       int index = SizeClasses.index((int) nrBytes);
