@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
 public final class Scope implements AutoCloseable {
   /*
    * Invariant  the thread's innermost open scope is the one the slot is armed for, unless somebody
-   *            asked for something; nested scopes share the outermost one's slot.
+   *            asked for something; nested scopes share the outermost one's slot. A token stands for
+   *            one scope and one stock: whoever knows the stock by heart asks by the token.
    * Ordering   moveTo: write moveTarget, then close the gate. resync: take moveTarget by exchange,
    *            open the gate, look at moveTarget again. Both sides volatile, so a move is either
    *            taken in this round or finds the gate closed behind it (ThreadMoveStress, twin: a
@@ -42,6 +43,10 @@ public final class Scope implements AutoCloseable {
   private ObjCgroup handle;
   private ObjStock stock;
   private boolean closed;
+
+  /** What the slot is armed with; another one after each move, as what allocators know is stale. */
+  private Object token = this;
+
   private volatile @Nullable ObjCgroup moveTarget;
 
   Scope(ObjCgroups registry, ThreadState state, CpuSlot slot, ObjCgroup handle) {
@@ -57,7 +62,7 @@ public final class Scope implements AutoCloseable {
       slot.runWork();
     }
     if (holdsSlot()) {
-      slot.arm(this);
+      slot.arm(token);
     }
   }
 
@@ -122,7 +127,7 @@ public final class Scope implements AutoCloseable {
       state.slotHint = slot.index();
       slot.release();
     } else {
-      slot.rearm(enclosing);
+      slot.rearm(enclosing.token);
       if (enclosing.moveTarget != null) {
         slot.disarm();
       }
@@ -164,7 +169,7 @@ public final class Scope implements AutoCloseable {
         }
       }
       if (holdsSlot()) {
-        slot.rearm(this);
+        slot.rearm(token);
       }
     } while (moveTarget != null);
   }
@@ -173,6 +178,7 @@ public final class Scope implements AutoCloseable {
     ObjStock before = stock;
     handle = target;
     stock = pinStock(target);
+    token = new Object();
     if (holdsSlot()) {
       before.unpinForScope();
     }
@@ -195,6 +201,16 @@ public final class Scope implements AutoCloseable {
    */
   public ObjStock stock() {
     return stock;
+  }
+
+  /**
+   * For the allocator floor: what the slot is armed with while the fast path may go on in this scope
+   * with the stock that it has now.
+   *
+   * @return the same object until the scope is moved to another handle
+   */
+  public Object token() {
+    return token;
   }
 
   /**

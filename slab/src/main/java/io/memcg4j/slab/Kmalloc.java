@@ -268,7 +268,7 @@ public final class Kmalloc implements AutoCloseable {
    */
   public void free(long address) {
     Scope scope = scope();
-    if (scope != null && scope.slot().isArmed(scope)) {
+    if (scope != null && scope.slot().isArmed(scope.token())) {
       Magazines magazines = magazines(scope);
       if (magazines != null && SlotSlabs.freeFast(allocator.range(), address, magazines)) {
         return;
@@ -372,21 +372,23 @@ public final class Kmalloc implements AutoCloseable {
    * @param scope the calling thread's innermost scope
    * @return an allocator for this scope
    * @throws IllegalStateException if it is closed, not the innermost, or another thread's
+   * @throws IllegalArgumentException if it is a scope of another tree
    */
   public Bound bind(Scope scope) {
     return new Bound(this, scope);
   }
 
   /**
-   * {@link Kmalloc} for one scope. Using it on another thread than the scope's is an error that is
-   * noticed at the latest at the next slow path; using it after the scope is closed, or while an inner
-   * one is open, throws {@link IllegalStateException}.
+   * {@link Kmalloc} for one scope. Using it on another thread than the scope's, after the scope is
+   * closed, or while an inner one is open, throws {@link IllegalStateException}.
    */
   public static final class Bound {
     private final Kmalloc kmalloc;
+    private final Thread thread = Thread.currentThread();
     private final Scope scope;
     private final CpuSlot slot;
     private final SlabRange range;
+    private Object token;
     private Magazines magazines;
     private Magazine[] classes;
 
@@ -394,7 +396,9 @@ public final class Kmalloc implements AutoCloseable {
       this.kmalloc = kmalloc;
       this.scope = scope;
       this.slot = scope.slot();
+      kmalloc.allocator.requireSameTree(scope);
       scope.resync();
+      this.token = scope.token();
       this.magazines = kmalloc.magazinesOf(scope);
       this.range = kmalloc.allocator.range();
       this.classes = magazines.classes();
@@ -477,7 +481,7 @@ public final class Kmalloc implements AutoCloseable {
      * @throws MemoryLimitException if a limit, or the OS, refuses
      */
     public long reallocate(long address, long nrBytes) {
-      return refreshed(kmalloc.reallocate(scope, address, nrBytes, 0));
+      return reallocate(address, nrBytes, 0);
     }
 
     /**
@@ -488,7 +492,7 @@ public final class Kmalloc implements AutoCloseable {
      * @return its address now, or {@link #NULL} if refused
      */
     public long tryReallocate(long address, long nrBytes) {
-      return refreshed(kmalloc.reallocate(scope, address, nrBytes, SlabAllocator.MAY_FAIL));
+      return reallocate(address, nrBytes, SlabAllocator.MAY_FAIL);
     }
 
     /**
@@ -498,14 +502,18 @@ public final class Kmalloc implements AutoCloseable {
      * @throws IllegalArgumentException if it is not an allocated object
      */
     public void free(long address) {
-      if (!slot.isArmed(scope) || !SlotSlabs.freeFast(range, address, magazines)) {
+      if (!isReady() || !SlotSlabs.freeFast(range, address, magazines)) {
         kmalloc.freeSlow(scope, address);
         refreshed(address);
       }
     }
 
+    private boolean isReady() {
+      return thread == Thread.currentThread() && slot.isArmed(token);
+    }
+
     private long allocateFast(long nrBytes) {
-      if (nrBytes - 1 < 0 || nrBytes > MAX_CACHE_SIZE || !slot.isArmed(scope)) {
+      if (nrBytes - 1 < 0 || nrBytes > MAX_CACHE_SIZE || !isReady()) {
         return NULL;
       }
       int index = SizeClasses.index((int) nrBytes);
@@ -521,6 +529,13 @@ public final class Kmalloc implements AutoCloseable {
       return refreshed(kmalloc.allocateSlow(scope, nrBytes, flags));
     }
 
+    private long reallocate(long address, long nrBytes, int flags) {
+      if (!isReady()) {
+        scope.resync(); // also what changes nothing is for the scope's thread alone
+      }
+      return refreshed(kmalloc.reallocate(scope, address, nrBytes, flags));
+    }
+
     private long allocateZeroed(long nrBytes, int flags) {
       long address = allocateFast(nrBytes);
       if (address != NULL) {
@@ -532,6 +547,7 @@ public final class Kmalloc implements AutoCloseable {
 
     /** A slow path may have moved the scope to another handle. */
     private long refreshed(long address) {
+      token = scope.token();
       magazines = kmalloc.magazinesOf(scope);
       classes = magazines.classes();
       return address;
@@ -558,7 +574,7 @@ public final class Kmalloc implements AutoCloseable {
       return NULL;
     }
     Scope scope = scope();
-    if (scope == null || !scope.slot().isArmed(scope)) {
+    if (scope == null || !scope.slot().isArmed(scope.token())) {
       return NULL;
     }
     Magazines magazines = magazines(scope);

@@ -150,7 +150,9 @@ public final class KmemCache implements AutoCloseable {
   }
 
   private @Nullable Magazines armed(@Nullable Scope scope) {
-    return scope != null && scope.slot().isArmed(scope) ? allocator.armedMagazines(scope) : null;
+    return scope != null && scope.slot().isArmed(scope.token())
+        ? allocator.armedMagazines(scope)
+        : null;
   }
 
   /**

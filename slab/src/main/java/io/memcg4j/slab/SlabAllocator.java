@@ -8,6 +8,7 @@ import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.PerCpu;
 import io.memcg4j.percpu.SlotWork;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -106,6 +107,15 @@ final class SlabAllocator {
     return accounted
         ? (Magazines) scope.stock().cache(cacheIndex)
         : slabsOf(scope.slot()).rootMagazines();
+  }
+
+  /** A slot of another tree has the index of one here: what hangs on that would have two owners. */
+  void requireSameTree(Scope scope) {
+    if (ObjCgroups.of(scope.current().group()) != registry) {
+      throw new IllegalArgumentException(
+          "scope of another tree: scope=%s tree=%s"
+              .formatted(scope, registry.rootHandle().group()));
+    }
   }
 
   private ObjStock payer(CpuSlot slot, @Nullable Scope scope) {
@@ -283,19 +293,19 @@ final class SlabAllocator {
     if (address != slab.base) {
       throw badFree("free of an interior address", address, slab);
     }
-    long chargeBytes = (long) slab.nrPages << MemCgroup.PAGE_SHIFT;
-    ObjCgroup owner = slab.largeOwner;
-    if (owner == null || !slab.words[0].freeOnce()) {
-      throw badFree("double free", address, slab);
-    }
-    if (isCharged(owner)) {
-      CpuSlot slot = enter(scope);
-      try {
-        owner.uncharge(slot, chargeBytes);
-        owner.refs().put(slot);
-      } finally {
-        leave(slot, scope);
+    CpuSlot slot = enter(scope);
+    try {
+      if (!slab.words[0].freeOnce()) {
+        throw badFree("double free", address, slab);
       }
+      // Only now is it certain that what is read belongs to this object and to no later one.
+      ObjCgroup owner = Objects.requireNonNull(slab.largeOwner, "object without owner");
+      if (isCharged(owner)) {
+        owner.uncharge(slot, (long) slab.nrPages << MemCgroup.PAGE_SHIFT);
+        owner.refs().put(slot);
+      }
+    } finally {
+      leave(slot, scope);
     }
     range.retire(slab, retiredNanos());
   }
@@ -407,13 +417,16 @@ final class SlabAllocator {
 
   /** As {@link #enter}; without a slot of its own the thread takes the object's if that is idle. */
   private CpuSlot enterNear(@Nullable Scope scope, Slab slab) {
-    if (scope == null || !scope.holdsSlot()) {
-      SlotSlabs home = slab.home;
-      if (home != null && registry.slots().tryClaim(home.slot())) {
-        return home.slot();
+    if (scope != null) {
+      scope.resync();
+      if (scope.holdsSlot()) {
+        return scope.slot();
       }
     }
-    return enter(scope);
+    SlotSlabs home = slab.home;
+    return home != null && registry.slots().tryClaim(home.slot())
+        ? home.slot()
+        : registry.slots().claimShared();
   }
 
   private static void leave(CpuSlot slot, @Nullable Scope scope) {
