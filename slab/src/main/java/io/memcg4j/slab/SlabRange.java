@@ -5,7 +5,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
-import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -22,7 +22,8 @@ final class SlabRange {
    *            [0, top) has been handed out at some time; [0, committed) is accessible.
    * Invariant  every chunk below top is in exactly one of: a slab in use, a retained run (metadata
    *            kept, memory dirty), cleanRuns (no metadata, no memory).
-   *            mapped = memory of slabs in use and of retained runs.
+   *            mapped = memory of slabs in use and of retained runs. A cache has one geometry object,
+   *            and so has a number of chunks for large objects.
    * Ordering   slabs is written under the lock; an entry is stored before any address in it is
    *            handed out, so whoever got the address sees it. An array that is replaced by a longer
    *            one lacks only entries of addresses that its reader cannot have.
@@ -46,7 +47,7 @@ final class SlabRange {
   private final ReentrantLock lock = new ReentrantLock();
   private final ReentrantLock discarding = new ReentrantLock();
   private final TreeMap<Integer, Integer> cleanRuns = new TreeMap<>();
-  private final Map<SlabGeometry, Deque<Slab>> retained = new HashMap<>();
+  private final IdentityHashMap<SlabGeometry, Deque<Slab>> retained = new IdentityHashMap<>();
   private final SlabGeometry[] largeGeometries = new SlabGeometry[MAX_RETAINED_CHUNKS + 1];
   private @Nullable Slab[] slabs = new @Nullable Slab[COMMIT_CHUNKS];
   private int top;
