@@ -57,8 +57,12 @@ public final class CpuSlots {
   public static CpuSlots create(int nrScopeSlots, int nrSharedSlots) {
     if (nrScopeSlots < 0 || nrSharedSlots < 1 || nrScopeSlots + (long) nrSharedSlots > MAX_SLOTS) {
       throw new IllegalArgumentException(
-          "number of slots out of range: nrScopeSlots=%d nrSharedSlots=%d legal=0..,1..,sum<=%d"
-              .formatted(nrScopeSlots, nrSharedSlots, MAX_SLOTS));
+          "number of slots out of range: nrScopeSlots="
+              + nrScopeSlots
+              + " nrSharedSlots="
+              + nrSharedSlots
+              + " legal=0..,1..,sum<="
+              + MAX_SLOTS);
     }
     return new CpuSlots(nrScopeSlots, nrSharedSlots);
   }

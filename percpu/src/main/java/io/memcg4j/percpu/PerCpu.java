@@ -6,8 +6,8 @@ import java.util.function.IntFunction;
 /**
  * One value for every slot of an instance. The owner of a slot uses its value with plain access.
  *
- * <p>Values are made at once; each should keep its hot fields in an object of its own, as neighbours
- * belong to other threads.
+ * <p>Values are made at once; each should keep its hot fields in an object of its own, as
+ * neighbours belong to other threads.
  *
  * <p>Origin: static per-CPU variables of Linux ({@code DEFINE_PER_CPU}).
  *
