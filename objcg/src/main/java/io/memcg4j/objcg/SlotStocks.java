@@ -136,18 +136,36 @@ final class SlotStocks {
     return (id * 0x9E3779B9) >>> Integer.numberOfLeadingZeros(mask);
   }
 
-  /** Lets a stock hold charges in advance; the one that has been hot longest gives its place. */
+  /** Lets a stock hold charges in advance; if all places are taken, another one gives its place. */
   void heat(ObjStock stock) {
-    int victimIndex = nextVictim;
-    nextVictim = (victimIndex + 1) % hot.length;
-    ObjStock victim = hot[victimIndex];
-    hot[victimIndex] = stock;
-    if (victim != root) {
+    int place = placeFor(stock);
+    ObjStock victim = hot[place];
+    hot[place] = stock;
+    if (victim != root && victim != stock) {
       victim.cool();
       if (!victim.isPinned()) {
         drop(victim);
       }
     }
+  }
+
+  /** Its own place if it has one, else one of nobody or of a cold stock, else the next in turn. */
+  private int placeFor(ObjStock stock) {
+    int empty = -1;
+    for (int i = 0; i < hot.length; i++) {
+      if (hot[i] == stock) {
+        return i;
+      }
+      if (empty < 0 && (hot[i] == root || !hot[i].isHot())) {
+        empty = i;
+      }
+    }
+    if (empty >= 0) {
+      return empty;
+    }
+    int victim = nextVictim;
+    nextVictim = (victim + 1) % hot.length;
+    return victim;
   }
 
   /** Lets no other stock than {@code kept} hold charges of the subtree in advance. */

@@ -1,10 +1,167 @@
 package io.memcg4j.objcg;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.percpu.CpuSlot;
+import io.memcg4j.percpu.CpuSlots;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
+/** The stocks of one slot: which are hot, and the table that finds them. */
 class SlotStocksTest {
+  private static final int PAGE = MemCgroup.PAGE_SIZE;
+
+  private final MemCgroup root = MemCgroup.root(CpuSlots.create(2, 1));
+  private final ObjCgroups registry = ObjCgroups.of(root);
+  private final CpuSlot slot = Objects.requireNonNull(root.slots().tryClaim(0));
+
+  private ObjStock pinned(String name) {
+    return pinned(ObjCgroup.of(root.create(name)));
+  }
+
+  private ObjStock pinned(ObjCgroup handle) {
+    ObjStock stock = registry.stock(slot, handle);
+    stock.pin();
+    return stock;
+  }
+
+  private static void heat(ObjStock stock) {
+    assertNull(stock.ensure(1, 1));
+    assertTrue(stock.isHot());
+  }
+
+  @Test
+  void heat_oneMoreThanStockGroups_coolsTheOneThatWasHotLongest() {
+    List<ObjStock> stocks = new ArrayList<>();
+    for (int i = 0; i < 3 * MemCgroup.STOCK_GROUPS; i++) {
+      ObjStock stock = pinned("g" + i);
+      stocks.add(stock);
+      heat(stock);
+      for (int j = 0; j <= i; j++) {
+        assertEquals(i - j < MemCgroup.STOCK_GROUPS, stocks.get(j).isHot(), "i=" + i + " j=" + j);
+      }
+    }
+    for (ObjStock cold : stocks.subList(0, 2 * MemCgroup.STOCK_GROUPS)) {
+      assertEquals(0, cold.nrBytes());
+      assertEquals(0, cold.limitBytes());
+      assertEquals(0, cold.wordLimitBytes());
+      assertEquals(0, cold.handle().group().usage());
+      cold.uncharge(0);
+    }
+    stocks.forEach(ObjStock::unpin);
+    assertEquals(MemCgroup.STOCK_GROUPS, registry.nrStocks(), "unpinned and cold stocks go");
+  }
+
+  @Test
+  void heat_placeOfARemovedGroup_isTakenFirst() {
+    MemCgroup gone = root.create("gone");
+    ObjStock a = pinned("a");
+    ObjStock b = pinned(ObjCgroup.of(gone));
+    ObjStock c = pinned("c");
+    ObjStock d = pinned("d");
+    List.of(a, b, c, d).forEach(SlotStocksTest::heat);
+    b.unpin();
+    gone.remove();
+    slot.runWork();
+    assertFalse(b.isHot());
+    assertNull(registry.find(slot, b.handle().id()));
+    ObjStock e = pinned("e");
+    heat(e);
+    for (ObjStock stock : List.of(a, c, d, e)) {
+      assertTrue(stock.isHot(), stock.handle().toString());
+    }
+  }
+
+  @Test
+  void heat_cooledByRemovalWhilePinned_takesOnePlaceOnly() {
+    MemCgroup gone = root.create("gone");
+    ObjStock a = pinned(ObjCgroup.of(gone));
+    ObjStock b = pinned("b");
+    heat(a);
+    gone.remove();
+    slot.runWork();
+    assertFalse(a.isHot());
+    heat(a);
+    heat(b);
+    ObjStock c = pinned("c");
+    ObjStock d = pinned("d");
+    heat(c);
+    heat(d);
+    for (ObjStock stock : List.of(a, b, c, d)) {
+      assertTrue(stock.isHot(), stock.handle().toString());
+    }
+    a.uncharge(0);
+    a.unpin();
+    assertFalse(a.isHot(), "its group was removed");
+    assertEquals(3, registry.nrStocks());
+  }
+
+  @Test
+  void drain_ofASubtree_leavesTheOthers() {
+    MemCgroup parent = root.create("p");
+    ObjStock inside = pinned(ObjCgroup.of(parent.create("c")));
+    ObjStock outside = pinned("o");
+    heat(inside);
+    heat(outside);
+    assertTrue(registry.holds(slot, parent));
+    assertTrue(registry.holds(slot, root));
+    registry.drain(slot, parent);
+    assertEquals(0, inside.nrBytes());
+    assertEquals(PAGE, outside.nrBytes());
+    assertEquals(0, parent.usage());
+    registry.drain(slot, root);
+    assertEquals(0, outside.nrBytes());
+    assertEquals(0, root.usage());
+  }
+
+  @Test
+  void drain_whileAnAllocationHoldsTheStock_keepsIt() {
+    ObjStock stock = pinned("a");
+    heat(stock);
+    stock.take(100);
+    registry.drain(slot, root);
+    assertSame(stock, registry.find(slot, stock.handle().id()));
+    assertEquals(0, stock.nrBytes());
+    assertNull(stock.ensure(PAGE - 100, PAGE - 100), "the rest of the page is there");
+    stock.take(PAGE - 100);
+    assertEquals(PAGE, root.usage());
+    stock.uncharge(PAGE);
+    stock.unpin();
+    registry.drain(slot, root);
+    assertEquals(0, root.usage());
+  }
+
+  @Test
+  void giveBack_thatUnpinsTheLastTime_doesNotDropTheStockInUse() {
+    ObjStock stock = pinned("a");
+    heat(stock);
+    stock.take(1);
+    stock.setCache(
+        registry.newCacheIndex(),
+        () -> {
+          stock.unpin();
+          return 1;
+        });
+    registry.drain(slot, root);
+    assertSame(stock, registry.find(slot, stock.handle().id()));
+    assertFalse(stock.isPinned());
+    assertTrue(stock.isHot());
+    assertEquals(0, root.usage());
+  }
+
   @Test
   void home_idsInSequence_useTheWholeTable() {
     int nrIds = 1 << 19;
@@ -19,5 +176,58 @@ class SlotStocksTest {
       }
     }
     assertTrue(nrUsed > nrIds / 2, "nrIds=" + nrIds + " nrHomes=" + nrUsed);
+  }
+
+  /** Thousands of stocks come and go; after each step the table answers as a map does. */
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4, 20261121})
+  void find_randomAddAndDrop_agreesWithAMap(long seed) {
+    Random random = new Random(seed);
+    int nrHandles = random.nextInt(20, 4_000);
+    List<ObjCgroup> handles = new ArrayList<>();
+    for (int i = 0; i < nrHandles; i++) {
+      handles.add(ObjCgroup.of(root.create("g" + i)));
+    }
+    Map<Integer, ObjStock> expected = new HashMap<>();
+    int percentAdds = 50;
+    for (int step = 0; step < 60_000; step++) {
+      if (step % 2_000 == 0) {
+        percentAdds = random.nextInt(20, 81); // grows for a while, shrinks for a while
+      }
+      ObjCgroup handle = handles.get(random.nextInt(nrHandles));
+      ObjStock there = expected.get(handle.id());
+      String where = "seed=" + seed + " step=" + step + " id=" + handle.id();
+      assertSame(there, registry.find(slot, handle.id()), where);
+      if (random.nextInt(100) < percentAdds) {
+        if (there == null) {
+          expected.put(handle.id(), pinned(handle));
+        }
+      } else if (there != null) {
+        there.unpin();
+        expected.remove(handle.id());
+      }
+      assertEquals(expected.size(), registry.nrStocks(), where);
+    }
+    for (ObjCgroup handle : handles) {
+      assertSame(expected.get(handle.id()), registry.find(slot, handle.id()), "seed=" + seed);
+    }
+    assertNotNull(registry.find(slot, ObjCgroup.ROOT_ID));
+    expected.values().forEach(ObjStock::unpin);
+    assertEquals(0, registry.nrStocks());
+  }
+
+  @Test
+  void find_manyThousandsOfStocks_findsEach() {
+    int nrGroups = 200_000;
+    List<ObjStock> stocks = new ArrayList<>();
+    for (int i = 0; i < nrGroups; i++) {
+      stocks.add(pinned("g" + i));
+    }
+    for (ObjStock stock : stocks) {
+      assertSame(stock, registry.find(slot, stock.handle().id()));
+    }
+    assertEquals(nrGroups, registry.nrStocks());
+    stocks.forEach(ObjStock::unpin);
+    assertEquals(0, registry.nrStocks());
   }
 }
