@@ -16,10 +16,10 @@ import org.jspecify.annotations.Nullable;
 final class Magazine {
   /*
    * Layout     available alone decides the fast path; it and the fields beside it are one cache line.
-   * Invariant  active: word != null, owned by the stock's handle and in no list; available is a
-   *            subset of mask: objects taken from the word, charged already. Freed objects inside
-   *            mask come back to available, those outside to the word.
-   *            inactive: word == null, available == mask == 0.
+   * Invariant  active: word != null, owned by the stock's handle and in no list. It has given all its
+   *            free objects to available (charged already; a subset of mask) and uncharged (charged
+   *            when handed out). Freed objects come back to the one or the other, by mask.
+   *            inactive: word == null, available == uncharged == mask == 0.
    *            partial[0, nrPartial): words of this handle with free objects, none of them active;
    *            a word's position is its index in it.
    * Ordering   plain by the slot's owner; remote frees read available and version (Word.isFree).
@@ -28,6 +28,8 @@ final class Magazine {
    */
   private static final VarHandle AVAILABLE =
       fieldVarHandle(lookup(), "available", VarHandle.class, Magazine.class, long.class);
+  private static final VarHandle UNCHARGED =
+      fieldVarHandle(lookup(), "uncharged", VarHandle.class, Magazine.class, long.class);
   private static final VarHandle VERSION =
       fieldVarHandle(lookup(), "version", VarHandle.class, Magazine.class, long.class);
   private static final Word[] NO_PARTIAL = {};
@@ -40,6 +42,7 @@ final class Magazine {
   private final int objectSize;
   private int nrPartial;
   private long mask;
+  private long uncharged;
   private @Nullable Word word;
   private Word[] partial = NO_PARTIAL;
   private long version;
@@ -61,25 +64,39 @@ final class Magazine {
     return wordBase + (long) Long.numberOfTrailingZeros(old) * objectSize;
   }
 
+  /** The lowest object that is not charged yet; 0 if there is none. The caller has charged it. */
+  long allocateUncharged() {
+    long old = uncharged;
+    if (old == 0) {
+      return 0;
+    }
+    uncharged = old & (old - 1);
+    return wordBase + (long) Long.numberOfTrailingZeros(old) * objectSize;
+  }
+
+  boolean hasUncharged() {
+    return uncharged != 0;
+  }
+
   boolean isActive(Word candidate) {
     return word == candidate;
   }
 
-  /** Whether a freed object of the active word is kept charged, for the next allocation. */
-  boolean keeps(long bit) {
-    return (mask & bit) != 0;
+  /**
+   * Takes an object of the active word back.
+   *
+   * @return true if it stays charged, for the next allocation; false if it has to be uncharged
+   */
+  boolean putBack(long bit) {
+    if ((mask & bit) != 0) {
+      available |= bit;
+      return true;
+    }
+    uncharged |= bit;
+    return false;
   }
 
-  boolean isAvailable(long bit) {
-    return (available & bit) != 0;
-  }
-
-  /** Takes an object back that it keeps. */
-  void putBack(long bit) {
-    available |= bit;
-  }
-
-  /** Makes a word active with {@code charged} of its free objects. */
+  /** Makes a word active; {@code charged} of its free objects are charged already. */
   void activate(Word newWord, long charged, long chargedBytes) {
     VERSION.setRelease(this, version + 1);
     word = newWord;
@@ -101,21 +118,28 @@ final class Magazine {
     return available;
   }
 
-  void setAvailable(long bits) {
-    AVAILABLE.setRelease(this, bits);
+  /** What it can hand out, charged or not. */
+  long taken() {
+    return available | uncharged;
   }
 
-  long availableAcquire() {
-    return (long) AVAILABLE.getAcquire(this);
+  void take(long charged, long notCharged) {
+    AVAILABLE.setRelease(this, charged);
+    UNCHARGED.setRelease(this, notCharged);
+  }
+
+  /** Any thread. */
+  long takenAcquire() {
+    return (long) UNCHARGED.getAcquire(this) | (long) AVAILABLE.getAcquire(this);
   }
 
   long version() {
     return (long) VERSION.getAcquire(this);
   }
 
-  /** These objects, if freed, are not kept charged. */
-  void forget(long bits) {
-    mask &= ~bits;
+  /** Takes objects of the active word back that others have freed and uncharged. */
+  void addUncharged(long bits) {
+    UNCHARGED.setRelease(this, uncharged | bits);
   }
 
   /** Leaves the active word; what becomes of it is the caller's business. */

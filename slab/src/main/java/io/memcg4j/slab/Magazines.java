@@ -71,18 +71,18 @@ final class Magazines implements PreCharged {
     return charged;
   }
 
-  /** How many objects may be charged in advance now; at least 1, which is not in advance. */
-  long allowance(long objectBytes) {
-    long allowed = (stock.wordLimitBytes() - parkedBytes) / objectBytes;
+  /** How many objects of a cache may be charged in advance now. */
+  long allowance(SlabGeometry geometry) {
+    long allowed = (stock.wordLimitBytes() - parkedBytes) / geometry.chargeBytes();
     if (allowed > 0) {
-      return allowed;
+      return Math.min(allowed, geometry.objectsPerWord());
     }
     // Idle words of other caches hold the budget: let them go now and then.
     if (++nrStarved >= STARVED_BEFORE_GIVE_BACK) {
       nrStarved = 0;
       stock.uncharge(giveBack());
     }
-    return 1;
+    return 0;
   }
 
   private static final int STARVED_BEFORE_GIVE_BACK = 16;

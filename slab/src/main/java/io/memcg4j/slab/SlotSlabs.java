@@ -101,61 +101,81 @@ final class SlotSlabs {
     if (address != 0) {
       return address;
     }
-    retireAndKeep(magazines, magazine);
+    return magazines.isCharged()
+        ? allocateCharged(magazines, magazine, geometry)
+        : allocateFromWord(magazines, magazine, geometry, geometry.objectsPerWord());
+  }
+
+  private long allocateCharged(Magazines magazines, Magazine magazine, SlabGeometry geometry) {
     ObjStock stock = magazines.stock();
     long objectBytes = geometry.chargeBytes();
-    long nrObjects = geometry.objectsPerWord();
-    if (magazines.isCharged()) {
-      nrObjects = Math.min(nrObjects, magazines.allowance(objectBytes));
-      refusedBy = stock.ensure(objectBytes, objectBytes * nrObjects);
+    if (magazine.hasUncharged()) {
+      refusedBy = stock.ensure(objectBytes, objectBytes);
       if (refusedBy != null) {
         return 0;
       }
-      nrObjects = Math.min(nrObjects, stock.nrBytes() / objectBytes);
+      // Charging may have run work that retired the active word.
+      if (magazine.hasUncharged()) {
+        stock.take(objectBytes);
+        return magazine.allocateUncharged();
+      }
     }
-    if (!refill(magazines, magazine, geometry, nrObjects)) {
+    long nrInAdvance = magazines.allowance(geometry);
+    refusedBy = stock.ensure(objectBytes, objectBytes * Math.max(1, nrInAdvance));
+    if (refusedBy != null) {
+      return 0;
+    }
+    nrInAdvance = Math.min(nrInAdvance, stock.nrBytes() / objectBytes);
+    return allocateFromWord(magazines, magazine, geometry, nrInAdvance);
+  }
+
+  /** From another word, of which some objects are charged now; the stock has enough for them. */
+  private long allocateFromWord(
+      Magazines magazines, Magazine magazine, SlabGeometry geometry, long nrInAdvance) {
+    if (magazine.activeWord() != null) {
+      long nrBytes = retire(magazines, magazine);
+      assert nrBytes == 0 : "word left with objects that are charged: nrBytes=" + nrBytes;
+    }
+    Word word = nextWord(magazines, magazine, geometry);
+    if (word == null) {
       if (magazines.isCharged()) {
-        stock.giveBackAll();
+        magazines.stock().giveBackAll();
       }
       refusedBy = null;
       return 0;
     }
+    long charged = lowest(word.free(), nrInAdvance);
+    if (!magazines.isCharged()) {
+      magazine.activate(word, charged, 0);
+      return magazine.allocate();
+    }
+    ObjStock stock = magazines.stock();
+    if (charged == 0) {
+      magazine.activate(word, 0, 0);
+      stock.take(geometry.chargeBytes());
+      return magazine.allocateUncharged();
+    }
+    long nrBytes = (long) Long.bitCount(charged) * geometry.chargeBytes();
+    stock.take(nrBytes);
+    magazines.parked(nrBytes);
+    magazine.activate(word, charged, nrBytes);
     return magazine.allocate();
   }
 
-  /** What the retired word had charged goes back to the stock. */
-  private void retireAndKeep(Magazines magazines, Magazine magazine) {
-    if (magazine.activeWord() != null) {
-      long nrBytes = retire(magazines, magazine);
-      if (magazines.isCharged()) {
-        magazines.stock().uncharge(nrBytes);
-      }
-    }
-  }
-
-  private boolean refill(
-      Magazines magazines, Magazine magazine, SlabGeometry geometry, long maxObjects) {
+  private @Nullable Word nextWord(
+      Magazines magazines, Magazine magazine, SlabGeometry geometry) {
     if (remoteHead != null) {
       collectRemoteFrees();
     }
     Word word = magazine.popPartial();
     if (word == null) {
       word = takeEmptyWord(geometry);
-      if (word == null) {
-        return false;
+      if (word != null) {
+        word.setOwner(magazines);
+        magazines.stock().pin();
       }
-      word.setOwner(magazines);
-      magazines.stock().pin();
     }
-    long bits = lowest(word.free(), maxObjects);
-    long nrBytes = 0;
-    if (magazines.isCharged()) {
-      nrBytes = (long) Long.bitCount(bits) * geometry.chargeBytes();
-      magazines.stock().take(nrBytes);
-      magazines.parked(nrBytes);
-    }
-    magazine.activate(word, bits, nrBytes);
-    return true;
+    return word;
   }
 
   private static long lowest(long bits, long count) {
@@ -274,12 +294,14 @@ final class SlotSlabs {
     Magazines magazines = Objects.requireNonNull(word.owner(), "object without owner");
     Magazine magazine = magazines.get(word.slab.cacheIndex);
     boolean active = magazine.isActive(word);
-    if (active && magazine.keeps(bit)) {
-      magazine.putBack(bit);
-      return;
-    }
     long old = word.free();
-    word.setFree(old | bit);
+    if (active) {
+      if (magazine.putBack(bit)) {
+        return;
+      }
+    } else {
+      word.setFree(old | bit);
+    }
     if (magazines.isCharged()) {
       magazines.stock().uncharge(word.slab.chargeBytes);
     }
@@ -394,12 +416,13 @@ final class SlotSlabs {
     if (bits == 0 || magazines == null) {
       return;
     }
-    long old = word.free();
-    word.collect(bits);
     Magazine magazine = magazines.get(word.slab.cacheIndex);
     if (magazine.isActive(word)) {
-      magazine.forget(bits);
+      magazine.addUncharged(bits);
+      word.clearRemote(bits);
     } else {
+      long old = word.free();
+      word.collect(bits);
       settle(magazines, magazine, word, old == 0);
     }
   }

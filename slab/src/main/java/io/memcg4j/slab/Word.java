@@ -14,7 +14,7 @@ final class Word {
   /*
    * Layout     40 bytes for up to a page of objects; everything that a free touches on one line.
    * Invariant  bit set in free = the object is not allocated. While the word is active its magazine
-   *            has taken the bits that it hands out, so both together tell the truth about every
+   *            has taken the bits, to hand them out, so both together tell the truth about every
    *            object at any time. owner is null exactly while the word is in its slab's emptyWords.
    *            inactiveOwner is owner, or null while the word is active: one comparison tells the fast
    *            path of free whose word it is, that its slot is the caller's, and that it is not active.
@@ -106,26 +106,26 @@ final class Word {
     return remote;
   }
 
-  /** The magazine takes bits. */
-  void activate(Magazine magazine, long bits) {
+  /** The magazine takes all free objects, some of them charged. */
+  void activate(Magazine magazine, long charged) {
     inactiveOwner = null;
     ACTIVE_IN.setRelease(this, magazine);
-    magazine.setAvailable(bits);
-    setFree(free & ~bits);
+    magazine.take(charged, free & ~charged);
+    setFree(0);
   }
 
   /** The magazine gives back what it has not handed out. */
   void deactivate(Magazine magazine) {
-    setFree(free | magazine.available());
+    setFree(free | magazine.taken());
     ACTIVE_IN.setRelease(this, (Magazine) null);
-    magazine.setAvailable(0);
+    magazine.take(0, 0);
     inactiveOwner = owner;
   }
 
   /** Free objects, those that the magazine has taken included. */
   long allFree() {
     Magazine magazine = activeIn;
-    return magazine == null ? free : free | magazine.available();
+    return magazine == null ? free : free | magazine.taken();
   }
 
   /** Moves remotely freed objects to the free bits: free first, so that they are always in one. */
@@ -165,7 +165,7 @@ final class Word {
         if (ACTIVE_IN.getAcquire(this) != magazine) {
           continue;
         }
-        taken = magazine.availableAcquire();
+        taken = magazine.takenAcquire();
         if (magazine.version() != version) {
           continue; // it went on to another word: what was read may be that one's
         }
