@@ -650,7 +650,7 @@ public final class Kmalloc implements AutoCloseable {
     if (slab.large ? allocator.resizeLarge(scope, slab, nrBytes) : nrBytes <= oldSize) {
       return address;
     }
-    long moved = allocateSlow(scope, nrBytes, flags);
+    long moved = allocateSlow(scope, nrBytes, flags | SlabAllocator.GROWING);
     if (moved != NULL) {
       MemorySegment.copy(MEMORY, address, MEMORY, moved, Math.min(oldSize, nrBytes));
       allocator.free(scope, address, -1);

@@ -28,6 +28,11 @@ final class SlabAllocator {
   /** Return {@link #NULL} instead of throwing when refused. */
   static final int MAY_FAIL = 2;
 
+  /** A large object that has grown already: leave address space behind it to grow in place. */
+  static final int GROWING = 4;
+
+  private static final int MAX_CHUNKS_TO_DOUBLE = 1 << 15;
+
   private final ObjCgroups registry;
   private final SlabRange range;
   private final PerCpu<SlotSlabs> slotSlabs;
@@ -134,7 +139,7 @@ final class SlabAllocator {
    * @param geometry the cache; null for a large object
    * @param nrBytes what was asked for
    * @param alignChunks alignment of a large object
-   * @param flags {@link #ZEROED}, {@link #MAY_FAIL}
+   * @param flags {@link #ZEROED}, {@link #MAY_FAIL}, {@link #GROWING}
    */
   long allocate(
       @Nullable Scope scope,
@@ -192,7 +197,8 @@ final class SlabAllocator {
       stock.take(chargeBytes);
     }
     int nrChunks = (int) ((chargeBytes + SlabGeometry.CHUNK_SIZE - 1) >>> SlabGeometry.CHUNK_SHIFT);
-    Slab slab = range.allocateRun(nrChunks, alignChunks);
+    boolean roomToGrow = (flags & GROWING) != 0 && nrChunks <= MAX_CHUNKS_TO_DOUBLE;
+    Slab slab = range.allocateRun(roomToGrow ? 2 * nrChunks : nrChunks, alignChunks);
     if (slab == null) {
       if (charged) {
         stock.uncharge(chargeBytes);
