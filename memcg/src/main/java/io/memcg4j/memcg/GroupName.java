@@ -1,5 +1,7 @@
 package io.memcg4j.memcg;
 
+import java.util.Locale;
+
 /** What a group may be called. */
 final class GroupName {
   private static final int MAX_CHARS = 255;
@@ -21,8 +23,12 @@ final class GroupName {
             && name.chars().noneMatch(c -> c == '/' || Character.isISOControl(c));
     if (!legal) {
       throw new IllegalArgumentException(
-          "illegal group name: name=%s chars=%d legal=1..%d chars without '/' and control characters, not . or .."
-              .formatted(quoted(name), name.length(), MAX_CHARS));
+          String.format(
+              Locale.ROOT,
+              "illegal group name: name=%s chars=%d legal=1..%d chars without '/' and control characters, not . or ..",
+              quoted(name),
+              name.length(),
+              MAX_CHARS));
     }
   }
 

@@ -7,6 +7,7 @@ import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.CpuSlots;
 import java.lang.invoke.VarHandle;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
@@ -327,7 +328,8 @@ public final class MemCgroup {
       ConcurrentHashMap<String, MemCgroup> map = children;
       if (map != null && !map.isEmpty()) {
         throw new IllegalStateException(
-            "group has children: group=%s children=%d".formatted(path(), map.size()));
+            String.format(
+                Locale.ROOT, "group has children: group=%s children=%d", path(), map.size()));
       }
       online = false;
       if (above.children != null) {
@@ -343,7 +345,8 @@ public final class MemCgroup {
   private void checkOnline(String operation) {
     if (!online) {
       throw new IllegalStateException(
-          "group was removed: group=%s operation=%s".formatted(path(), operation));
+          String.format(
+              Locale.ROOT, "group was removed: group=%s operation=%s", path(), operation));
     }
   }
 
@@ -389,8 +392,12 @@ public final class MemCgroup {
   public void setMax(long nrBytes) {
     if (nrBytes < 0) {
       throw new IllegalArgumentException(
-          "memory.max out of range: group=%s maxBytes=%d legal=0..%d"
-              .formatted(path(), nrBytes, UNLIMITED));
+          String.format(
+              Locale.ROOT,
+              "memory.max out of range: group=%s maxBytes=%d legal=0..%d",
+              path(),
+              nrBytes,
+              UNLIMITED));
     }
     long nrPages = Math.min(nrBytes >> PAGE_SHIFT, PageCounter.UNLIMITED_PAGES);
     counter.setMax(nrPages);
@@ -671,7 +678,11 @@ public final class MemCgroup {
 
   private static IllegalArgumentException outOfRange(long nrPages, long mostPages) {
     return new IllegalArgumentException(
-        "number of pages out of range: nrPages=%d legal=1..%d".formatted(nrPages, mostPages));
+        String.format(
+            Locale.ROOT,
+            "number of pages out of range: nrPages=%d legal=1..%d",
+            nrPages,
+            mostPages));
   }
 
   // ---- hooks for the floors above

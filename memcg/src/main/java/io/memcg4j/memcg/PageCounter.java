@@ -4,6 +4,7 @@ import static java.lang.invoke.ConstantBootstraps.fieldVarHandle;
 import static java.lang.invoke.MethodHandles.lookup;
 
 import java.lang.invoke.VarHandle;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -254,8 +255,12 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
             WORD.getAndAdd(done, -nrPages);
           }
           throw new IllegalStateException(
-              "page counter is full: nrPages=%d usagePages=%d legalUsagePages=0..%d"
-                  .formatted(nrPages, total(seen), UNLIMITED_PAGES));
+              String.format(
+                  Locale.ROOT,
+                  "page counter is full: nrPages=%d usagePages=%d legalUsagePages=0..%d",
+                  nrPages,
+                  total(seen),
+                  UNLIMITED_PAGES));
         }
       } while (!WORD.compareAndSet(level, seen, seen + nrPages));
       level.raisePeak(committed(seen + nrPages));
@@ -284,8 +289,11 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
           }
         }
         throw new IllegalStateException(
-            "uncharged more than was charged: nrPages=%d usagePages=%d"
-                .formatted(nrPages, committed(before)));
+            String.format(
+                Locale.ROOT,
+                "uncharged more than was charged: nrPages=%d usagePages=%d",
+                nrPages,
+                committed(before)));
       }
     }
   }
@@ -349,8 +357,13 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
   @Override
   public String toString() {
     long seen = word;
-    return "PageCounter[usagePages=%d, pendingPages=%d, maxPages=%d, peakPages=%d]"
-        .formatted(total(seen), pending(seen), max, peak);
+    return String.format(
+        Locale.ROOT,
+        "PageCounter[usagePages=%d, pendingPages=%d, maxPages=%d, peakPages=%d]",
+        total(seen),
+        pending(seen),
+        max,
+        peak);
   }
 
   // ---- the word

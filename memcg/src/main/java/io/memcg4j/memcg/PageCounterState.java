@@ -5,6 +5,7 @@ package io.memcg4j.memcg;
  * line.
  */
 abstract class PageCounterLeftPadding {
+  // spotless:off
   byte l000, l001, l002, l003, l004, l005, l006, l007, l008, l009, l010, l011, l012, l013;
   byte l014, l015, l016, l017, l018, l019, l020, l021, l022, l023, l024, l025, l026, l027;
   byte l028, l029, l030, l031, l032, l033, l034, l035, l036, l037, l038, l039, l040, l041;
@@ -15,6 +16,7 @@ abstract class PageCounterLeftPadding {
   byte l098, l099, l100, l101, l102, l103, l104, l105, l106, l107, l108, l109, l110, l111;
   byte l112, l113, l114, l115, l116, l117, l118, l119, l120, l121, l122, l123, l124, l125;
   byte l126, l127;
+  // spotless:on
 }
 
 /**
@@ -34,6 +36,7 @@ abstract class PageCounterState extends PageCounterLeftPadding {
 
 /** Space behind the contended words; eight more, as some fill the gap in front of the words. */
 abstract class PageCounterPadding extends PageCounterState {
+  // spotless:off
   byte r000, r001, r002, r003, r004, r005, r006, r007, r008, r009, r010, r011, r012, r013;
   byte r014, r015, r016, r017, r018, r019, r020, r021, r022, r023, r024, r025, r026, r027;
   byte r028, r029, r030, r031, r032, r033, r034, r035, r036, r037, r038, r039, r040, r041;
@@ -45,4 +48,5 @@ abstract class PageCounterPadding extends PageCounterState {
   byte r112, r113, r114, r115, r116, r117, r118, r119, r120, r121, r122, r123, r124, r125;
   byte r126, r127;
   byte r128, r129, r130, r131, r132, r133, r134, r135;
+  // spotless:on
 }

@@ -68,11 +68,10 @@ class MemCgroupThreadsTest {
         List<Charge> own = new ArrayList<>();
         Random random = new Random(seed * 31 + t);
         charges.add(own);
-        workers.add(
-            () -> {
-              work(random, own);
-              return null;
-            });
+        workers.add(() -> {
+          work(random, own);
+          return null;
+        });
       }
       try {
         runAll(workers, where());
@@ -206,18 +205,17 @@ class MemCgroupThreadsTest {
     for (int t = 0; t < NR_THREADS; t++) {
       MemCgroup own = shared.create("t" + t);
       int nrPages = 3 + 2 * t;
-      workers.add(
-          () -> {
-            for (int i = 0; i < 100_000; i++) {
-              if (own.tryChargeNow(nrPages) == null) {
-                own.unchargeNow(nrPages);
-              } else {
-                nrRefused.incrementAndGet();
-              }
-            }
-            assertEquals(0, own.usage());
-            return null;
-          });
+      workers.add(() -> {
+        for (int i = 0; i < 100_000; i++) {
+          if (own.tryChargeNow(nrPages) == null) {
+            own.unchargeNow(nrPages);
+          } else {
+            nrRefused.incrementAndGet();
+          }
+        }
+        assertEquals(0, own.usage());
+        return null;
+      });
     }
     runAll(workers, "");
     assertEquals(0, shared.usage());
@@ -234,14 +232,13 @@ class MemCgroupThreadsTest {
     int nrRounds = 10_000;
     List<Callable<Void>> workers = new ArrayList<>();
     for (int t = 0; t < NR_THREADS; t++) {
-      workers.add(
-          () -> {
-            for (int i = 0; i < nrRounds; i++) {
-              shared.forceCharge(2);
-              shared.unchargeNow(1);
-            }
-            return null;
-          });
+      workers.add(() -> {
+        for (int i = 0; i < nrRounds; i++) {
+          shared.forceCharge(2);
+          shared.unchargeNow(1);
+        }
+        return null;
+      });
     }
     runAll(workers, "");
     assertEquals((long) NR_THREADS * nrRounds * MemCgroup.PAGE_SIZE, shared.usage());
@@ -263,21 +260,20 @@ class MemCgroupThreadsTest {
         MemCgroup own = shared.create("t" + t);
         boolean large = t % 2 == 0;
         futures.add(
-            executor.submit(
-                () -> {
-                  for (int i = 0; i < 100; i++) {
-                    // The large one fits below shared and never below the root.
-                    PageCounter refusedBy = own.counter().reserveAndCommit(large ? 62 : 1);
-                    if (large) {
-                      assertNotNull(refusedBy);
-                    } else if (refusedBy == null) {
-                      own.unchargeNow(1);
-                    }
-                    if (i % 10 == 0) {
-                      Thread.yield();
-                    }
-                  }
-                }));
+            executor.submit(() -> {
+              for (int i = 0; i < 100; i++) {
+                // The large one fits below shared and never below the root.
+                PageCounter refusedBy = own.counter().reserveAndCommit(large ? 62 : 1);
+                if (large) {
+                  assertNotNull(refusedBy);
+                } else if (refusedBy == null) {
+                  own.unchargeNow(1);
+                }
+                if (i % 10 == 0) {
+                  Thread.yield();
+                }
+              }
+            }));
       }
       for (Future<?> future : futures) {
         future.get();
@@ -324,18 +320,17 @@ class MemCgroupThreadsTest {
       AtomicInteger nrMade = new AtomicInteger();
       List<Callable<Void>> workers = new ArrayList<>();
       for (int t = 0; t < 4; t++) {
-        workers.add(
-            () -> {
-              Idle made =
-                  root.subsystem(
-                      Idle.class,
-                      r -> {
-                        nrMade.incrementAndGet();
-                        return new Idle();
-                      });
-              assertSame(made, root.subsystem(Idle.class, r -> new Idle()));
-              return null;
-            });
+        workers.add(() -> {
+          Idle made =
+              root.subsystem(
+                  Idle.class,
+                  r -> {
+                    nrMade.incrementAndGet();
+                    return new Idle();
+                  });
+          assertSame(made, root.subsystem(Idle.class, r -> new Idle()));
+          return null;
+        });
       }
       runAll(workers, "round=" + round);
       assertEquals(1, nrMade.get());

@@ -202,31 +202,30 @@ class MemCgroupTreeTest {
     for (int t = 0; t < nrThreads; t++) {
       threads.add(
           Thread.ofVirtual()
-              .start(
-                  () -> {
+              .start(() -> {
+                try {
+                  start.await();
+                } catch (InterruptedException e) {
+                  throw new IllegalStateException(e);
+                }
+                for (int i = 0; i < 2000; i++) {
+                  try {
+                    root.create("g" + i % 100);
+                    nrCreated.incrementAndGet();
+                  } catch (IllegalStateException e) {
+                    nrDuplicates.incrementAndGet();
+                  }
+                  MemCgroup found = root.find("g" + (i * 7) % 100);
+                  if (found != null && i % 3 == 0) {
                     try {
-                      start.await();
-                    } catch (InterruptedException e) {
-                      throw new IllegalStateException(e);
+                      found.remove();
+                      nrCreated.decrementAndGet();
+                    } catch (IllegalStateException e) {
+                      assertTrue(e.getMessage().startsWith("group was removed"));
                     }
-                    for (int i = 0; i < 2000; i++) {
-                      try {
-                        root.create("g" + i % 100);
-                        nrCreated.incrementAndGet();
-                      } catch (IllegalStateException e) {
-                        nrDuplicates.incrementAndGet();
-                      }
-                      MemCgroup found = root.find("g" + (i * 7) % 100);
-                      if (found != null && i % 3 == 0) {
-                        try {
-                          found.remove();
-                          nrCreated.decrementAndGet();
-                        } catch (IllegalStateException e) {
-                          assertTrue(e.getMessage().startsWith("group was removed"));
-                        }
-                      }
-                    }
-                  }));
+                  }
+                }
+              }));
     }
     start.countDown();
     for (Thread thread : threads) {

@@ -91,15 +91,14 @@ class NoisyNeighbourTest {
     AtomicLong nrNoisyGranted = new AtomicLong();
     Thread noise =
         Thread.ofPlatform()
-            .start(
-                () -> {
-                  while (!done.get()) {
-                    if (!noisyIsRefused.getAsBoolean()) {
-                      nrNoisyGranted.incrementAndGet();
-                    }
-                    nrNoisy.incrementAndGet();
-                  }
-                });
+            .start(() -> {
+              while (!done.get()) {
+                if (!noisyIsRefused.getAsBoolean()) {
+                  nrNoisyGranted.incrementAndGet();
+                }
+                nrNoisy.incrementAndGet();
+              }
+            });
     long nrRefused = 0;
     while (nrNoisy.get() == 0) {
       Thread.onSpinWait();

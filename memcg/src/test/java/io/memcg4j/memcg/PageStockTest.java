@@ -301,14 +301,13 @@ class PageStockTest {
     assertNull(a.charge(busy, 1));
     service.counter().setMax(4097);
     FutureTask<Integer> other =
-        new FutureTask<>(
-            () -> {
-              CpuSlot slot = claim(0);
-              assertSame(service, b.charge(slot, 10));
-              int rounds = b.refusal(slot, service, 10 * PAGE).reclaimRounds();
-              slot.release();
-              return rounds;
-            });
+        new FutureTask<>(() -> {
+          CpuSlot slot = claim(0);
+          assertSame(service, b.charge(slot, 10));
+          int rounds = b.refusal(slot, service, 10 * PAGE).reclaimRounds();
+          slot.release();
+          return rounds;
+        });
     Thread.ofPlatform().start(other);
     int rounds = other.get();
     assertTrue(rounds > 0 && rounds < MemCgroup.MAX_RECLAIM_RETRIES, "rounds=" + rounds);
