@@ -26,16 +26,17 @@ public final class PercpuCounter {
    * Invariant  value = total + sum of the slots' deltas; |delta + tentative| < batch for every slot.
    * Ordering   fold: total += delta and delta = 0, both under the lock; sum reads under the lock. So
    *            a delta that moves is read exactly once (CounterSumStress, twin: no lock).
-   *            limitedAdd without the lock: write tentative, then read lock and total. With the lock:
-   *            take it, then wait until no slot is tentative. All volatile, so either the first sees
-   *            the lock, and takes the slow path, or the second sees its addition. While the lock is
-   *            free, value and tentative additions together are at most total + errorBound, so what
-   *            passes that check is below the limit (CounterLimitStress, twin: a total that is read
-   *            only before the addition, as the kernel does).
+   *            limit: value and all tentative additions are at most total + errorBound. So whoever
+   *            adds and sees that total + errorBound leaves room stays below the limit. Without the
+   *            lock: write tentative, then read lock and total. When there is no such room: take the
+   *            lock, wait until no slot is tentative, sum, add. All volatile, so either the first sees
+   *            the lock, and takes it too, or the second waits for the first one's addition
+   *            (CounterLimitStress, twin: a total that is read only before the addition).
    * Locks      one spinning word. Held for one fold, or for one look at every slot; nothing is called
    *            under it, so it is legal under any lock.
    * Not        limitedAdd and compare do not see what add() adds at the same time, and an add()
-   * guaranteed that raises the value knows no limit.
+   * guaranteed that raises the value knows no limit. A sum is no snapshot: of two additions that run
+   *            while it looks, it may have the later one and miss the earlier one.
    * Origin     the idea of Linux lib/percpu_counter.c; none of its text or code.
    */
   private static final int STRIDE = 16; // longs: a pair of cache lines, which are fetched together
@@ -46,6 +47,8 @@ public final class PercpuCounter {
 
   /** Words in use at the start of a stride. */
   static final int NR_WORDS_USED = 2;
+
+  private static final int NO_SLOT = -1;
 
   private static final int MIN_DEFAULT_BATCH = 32;
   private static final int SPINS_BEFORE_YIELD = 64;
@@ -109,9 +112,9 @@ public final class PercpuCounter {
 
   /**
    * Adds if the result does not pass the limit. As long as only this method moves the value towards
-   * the limit, the value never passes it, not even for a moment. Cost: two stores and a fence while
-   * the value is more than {@link #errorBound} away from the limit; else the lock and a look at
-   * every slot.
+   * the limit, the value never passes it, not even for a moment. Cost: three stores and a fence,
+   * and once a batch the lock, while the result is more than {@link #errorBound} away from the
+   * limit; else the lock and a look at every slot.
    *
    * @param slot a slot that the caller owns, or the overflow slot
    * @param limit the highest legal result if {@code amount} is positive, the lowest if it is
@@ -125,22 +128,23 @@ public final class PercpuCounter {
       return true;
     }
     int index = slot.index();
-    if (index >= 0) {
-      int word = wordOf(index);
-      long delta = words[word] + amount;
-      if (isBelowBatch(delta) && isFarFrom(limit, amount)) {
-        WORD.setVolatile(words, word + TENTATIVE, amount);
-        boolean fits = (long) WORD.getVolatile(words, LOCK) == 0 && isFarFrom(limit, amount);
-        if (fits) {
-          WORD.setOpaque(words, word, delta);
-        }
-        WORD.setRelease(words, word + TENTATIVE, 0L);
-        if (fits) {
-          return true;
-        }
+    if (index < 0) {
+      return limitedAddLocked(NO_SLOT, limit, amount);
+    }
+    int word = wordOf(index);
+    long delta = words[word] + amount;
+    if (isBelowBatch(delta) && isFarFrom(limit, amount)) {
+      WORD.setVolatile(words, word + TENTATIVE, amount);
+      boolean fits = (long) WORD.getVolatile(words, LOCK) == 0 && isFarFrom(limit, amount);
+      if (fits) {
+        WORD.setOpaque(words, word, delta);
+      }
+      WORD.setRelease(words, word + TENTATIVE, 0L);
+      if (fits) {
+        return true;
       }
     }
-    return limitedAddLocked(limit, amount);
+    return limitedAddLocked(word, limit, amount);
   }
 
   /**
@@ -232,22 +236,31 @@ public final class PercpuCounter {
     return delta < batch && delta > -batch;
   }
 
-  /** Whether the limit is out of reach for whatever the slots may hold. */
+  /** Whether the result cannot pass the limit, whatever the slots may hold. */
   private boolean isFarFrom(long limit, long amount) {
     long total = approximate();
     return amount > 0
-        ? limit >= Long.MIN_VALUE + errorBound && total <= limit - errorBound
-        : limit <= Long.MAX_VALUE - errorBound && total >= limit + errorBound;
+        ? total <= Long.MAX_VALUE - errorBound && fits(total + errorBound, limit, amount)
+        : total >= Long.MIN_VALUE + errorBound && fits(total - errorBound, limit, amount);
   }
 
-  private boolean limitedAddLocked(long limit, long amount) {
+  private static boolean fits(long value, long limit, long amount) {
+    return amount > 0
+        ? limit >= Long.MIN_VALUE + amount && value <= limit - amount
+        : limit <= Long.MAX_VALUE + amount && value >= limit - amount;
+  }
+
+  private boolean limitedAddLocked(int word, long limit, long amount) {
     lock();
-    settle();
-    long value = sumLocked();
-    boolean fits =
-        amount > 0
-            ? limit >= Long.MIN_VALUE + amount && value <= limit - amount
-            : limit <= Long.MAX_VALUE + amount && value >= limit - amount;
+    if (word != NO_SLOT) {
+      // Makes room for the next batch, and lets the total tell how far the limit is.
+      moveToTotal(word, words[word]);
+    }
+    boolean fits = isFarFrom(limit, amount);
+    if (!fits) {
+      settle();
+      fits = fits(sumLocked(), limit, amount);
+    }
     if (fits) {
       addToTotal(amount);
     }
@@ -257,9 +270,13 @@ public final class PercpuCounter {
 
   private void fold(int word, long delta) {
     lock();
+    moveToTotal(word, delta);
+    unlock();
+  }
+
+  private void moveToTotal(int word, long delta) {
     addToTotal(delta);
     WORD.setOpaque(words, word, 0L);
-    unlock();
   }
 
   /** Atomic because the overflow slot adds without the lock. */

@@ -166,6 +166,14 @@ class PercpuCounterTest {
   }
 
   @Test
+  void limitedAdd_farFromTheLimit_staysOnTheSlotBatchAfterBatch() {
+    for (int i = 1; i <= 5 * BATCH; i++) {
+      assertTrue(counter.limitedAdd(a, Long.MAX_VALUE, 1));
+      assertEquals(i - i % BATCH, counter.approximate());
+    }
+  }
+
+  @Test
   void limitedAdd_down_stopsAtTheLimit() {
     counter.add(a, 100);
     int nrTaken = 0;
