@@ -38,10 +38,9 @@ public final class PercpuRef {
    * Layout     counts is the mode as well: UNTOUCHED (per-CPU mode, no array yet), an array with one
    *            count a slot (per-CPU mode), or ATOMIC. The two markers have length 0, so one load and
    *            one bounds check lead to the plain add or to the slow path. One made by atomic() is
-   *            ATOMIC from the start and has no bias. The counts of neighbouring
-   *            slots share cache lines: a stride would cost 16 times the memory for each of 100 000s
-   *            of references, and the count is touched when a word or a handle is taken, not for
-   *            every allocation.
+   *            ATOMIC from the start and has no bias. The counts of neighbouring slots share cache
+   *            lines: a stride would cost 16 times the memory for each of 100 000s of references, and
+   *            the count is touched when a word or a handle is taken, not for every allocation.
    * Invariant  references = count - (biased ? BIAS : 0) + sum of the slots not yet folded. One slot's
    *            count may be negative. biased from (re)start until the last slot is folded, so that
    *            count is not 0 before.
@@ -112,9 +111,9 @@ public final class PercpuRef {
   }
 
   /**
-   * A live reference count of one that is a single atomic number from the start. For things that are
-   * referenced seldom and killed in numbers: zero is found by the last put, whatever slots are held
-   * meanwhile, and no slot is asked for anything.
+   * A live reference count of one that is a single atomic number from the start. For things that
+   * are referenced seldom and killed in numbers: zero is found by the last put, whatever slots are
+   * held meanwhile, and no slot is asked for anything.
    *
    * @param slots the slots whose owners will use it
    * @param onZero as for {@link #PercpuRef(CpuSlots, Runnable)}
