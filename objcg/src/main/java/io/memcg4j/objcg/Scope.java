@@ -56,11 +56,11 @@ public final class Scope implements AutoCloseable {
     this.outer = state.scope;
     this.slot = slot;
     this.handle = handle;
-    this.stock = pinStock(handle);
-    registry.publish(state, this);
     if (slot.workPending()) {
       slot.runWork();
     }
+    this.stock = pinStock(handle);
+    registry.publish(state, this);
     if (holdsSlot()) {
       slot.arm(token);
     }
