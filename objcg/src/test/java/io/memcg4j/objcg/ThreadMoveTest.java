@@ -42,6 +42,7 @@ class ThreadMoveTest {
 
   private volatile int nrReturned;
   private volatile int nrCharges;
+  private volatile boolean ended;
 
   private ObjCgroup target(int move) {
     return handles.get(move % handles.size());
@@ -53,7 +54,7 @@ class ThreadMoveTest {
       scope.moveTo(target(move));
       nrReturned = move;
       if (move % MOVES_PER_WAIT == 0) {
-        for (int seen = nrCharges; nrCharges == seen; ) {
+        for (int seen = nrCharges; nrCharges == seen && !ended; ) {
           Thread.yield();
         }
       }
@@ -75,6 +76,7 @@ class ThreadMoveTest {
     Deque<Live> live = new ArrayDeque<>();
     int nrChecked = 0;
     try (ExecutorService other = Executors.newSingleThreadExecutor();
+        AutoCloseable end = () -> ended = true;
         Scope scope = target(0).enter()) {
       assertEquals(holdsSlot, scope.holdsSlot());
       Future<?> mover = other.submit(() -> moveAMillionTimes(scope));
@@ -102,8 +104,8 @@ class ThreadMoveTest {
         }
       }
       mover.get();
-      assertSame(target(NR_MOVES), allocator.allocate(8).owner(), "the last move");
-      live.add(new Live(target(NR_MOVES), 8));
+      live.add(allocator.allocate(8));
+      assertSame(target(NR_MOVES), live.getLast().owner(), "the last move");
       assertSame(target(NR_MOVES), scope.current());
     }
     assertTrue(nrChecked > 0);
