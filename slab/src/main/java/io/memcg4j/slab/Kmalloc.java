@@ -348,7 +348,9 @@ public final class Kmalloc implements AutoCloseable {
   }
 
   /**
-   * Gives all address space back, if nothing is allocated.
+   * Ends allocation and gives all address space back, if nothing is allocated. A thread that has a
+   * scope open may have objects ready on its slot: then the address space goes back when the last of
+   * those threads has left its scope, or been on a slow path.
    *
    * @throws IllegalStateException if objects are still allocated: they are reported, and the
    *     allocator stays open

@@ -42,6 +42,7 @@ final class SlabAllocator {
   private final SlotWork shrink;
   private final Magazines overflowMagazines;
   private final AtomicInteger nrCaches = new AtomicInteger(SizeClasses.COUNT);
+  private final AtomicInteger nrAttached;
   private volatile boolean closed;
 
   SlabAllocator(MemCgroup root, Mapper mapper, long rangeBytes, boolean accounted) {
@@ -59,11 +60,10 @@ final class SlabAllocator {
         new SlotWork(registry.slots()) {
           @Override
           protected void run(CpuSlot slot) {
-            SlotSlabs mine = slotSlabs.get(slot);
-            mine.giveBackRoot();
-            mine.shrink();
+            shrinkSlot(slot);
           }
         };
+    this.nrAttached = new AtomicInteger(registry.slots().nrSlots());
   }
 
   SlabRange range() {
@@ -155,11 +155,16 @@ final class SlabAllocator {
       ObjStock stock = payer(slot, scope);
       MemCgroup group = stock.handle().group();
       stock.pin();
-      address =
-          geometry != null
-              ? mine.allocate(mine.magazines(stock), geometry)
-              : allocateLarge(mine, stock, nrBytes, alignChunks, flags);
-      stock.unpin();
+      try {
+        address = allocate(mine, stock, geometry, nrBytes, alignChunks, flags);
+        if (address == NULL && mine.refusedBy() == null) {
+          // What slots keep, and what waits for the purge, may be enough. Nothing is under way here.
+          shrink(slot);
+          address = allocate(mine, stock, geometry, nrBytes, alignChunks, flags);
+        }
+      } finally {
+        stock.unpin();
+      }
       if (address == NULL && (flags & MAY_FAIL) == 0) {
         throw refusal(slot, group, mine.refusedBy(), nrBytes);
       }
@@ -170,6 +175,18 @@ final class SlabAllocator {
       zero(address, nrBytes);
     }
     return address;
+  }
+
+  private long allocate(
+      SlotSlabs mine,
+      ObjStock stock,
+      @Nullable SlabGeometry geometry,
+      long nrBytes,
+      int alignChunks,
+      int flags) {
+    return geometry != null
+        ? mine.allocate(mine.magazines(stock), geometry)
+        : allocateLarge(mine, stock, nrBytes, alignChunks, flags);
   }
 
   private RuntimeException refusal(
@@ -198,12 +215,16 @@ final class SlabAllocator {
     }
     int nrChunks = (int) ((chargeBytes + SlabGeometry.CHUNK_SIZE - 1) >>> SlabGeometry.CHUNK_SHIFT);
     boolean roomToGrow = (flags & GROWING) != 0 && nrChunks <= MAX_CHUNKS_TO_DOUBLE;
-    Slab slab = range.allocateRun(roomToGrow ? 2 * nrChunks : nrChunks, alignChunks);
-    if (slab == null) {
-      if (charged) {
+    Slab slab = null;
+    try {
+      slab = range.allocateRun(roomToGrow ? 2 * nrChunks : nrChunks, alignChunks);
+    } finally {
+      if (slab == null && charged) {
         stock.uncharge(chargeBytes);
         stock.giveBackAll();
       }
+    }
+    if (slab == null) {
       mine.refused(null);
       return NULL;
     }
@@ -445,14 +466,22 @@ final class SlabAllocator {
 
   /** Collects, returns empty slabs and gives their memory to the OS. Returns bytes given back. */
   long shrink() {
+    Scope scope = registry.currentScope();
+    if (scope == null || !scope.holdsSlot()) {
+      return shrink(null);
+    }
+    scope.resync();
+    return shrink(scope.slot());
+  }
+
+  /**
+   * As {@link #shrink()}.
+   *
+   * @param own a slot that the caller owns and has no operation under way on
+   */
+  private long shrink(@Nullable CpuSlot own) {
     long before = range.mappedBytes();
     registry.rootHandle().group().drain();
-    Scope scope = registry.currentScope();
-    CpuSlot own = null;
-    if (scope != null && scope.holdsSlot()) {
-      scope.resync();
-      own = scope.slot();
-    }
     registry.slots().submit(shrink, own);
     range.purge(0, true);
     return Math.max(0, before - range.mappedBytes());
@@ -464,14 +493,24 @@ final class SlabAllocator {
     return sum[0];
   }
 
-  private void checkOpen() {
+  private void shrinkSlot(CpuSlot slot) {
+    SlotSlabs mine = slotSlabs.get(slot);
+    mine.giveBackRoot();
+    mine.shrink();
+  }
+
+  /** On every path that can take a word, so that a slot that was detached never has one again. */
+  void checkOpen() {
     if (closed) {
       throw new IllegalStateException("allocator is closed");
     }
   }
 
   /**
-   * Unmaps the range if no object is allocated and no scope has objects ready.
+   * Ends allocation and unmaps the range, if no object is allocated. Slots that are in use may have
+   * objects ready, and their owners may be in the middle of an allocation: those let go of the
+   * allocator themselves, at their next slow path or when they leave their scope, and the last one
+   * unmaps.
    *
    * @return the number of objects that are still allocated, in which case nothing is closed
    */
@@ -484,8 +523,28 @@ final class SlabAllocator {
     if (nrLive == 0) {
       closed = true;
       purger.close();
-      range.close();
+      // Any order of the two on a slot is right: with allocation closed neither makes work for the other.
+      registry.rootHandle().group().drain();
+      Scope scope = registry.currentScope();
+      registry.slots().submit(new Detach(), scope != null && scope.holdsSlot() ? scope.slot() : null);
     }
     return nrLive;
+  }
+
+  /** Runs once on every slot after the end of allocation. */
+  private final class Detach extends SlotWork {
+    Detach() {
+      super(registry.slots());
+    }
+
+    @Override
+    protected void run(CpuSlot slot) {
+      shrinkSlot(slot);
+      // An object that was allocated while the end was near: rather keep the range than pull the
+      // memory from under it.
+      if (nrAttached.decrementAndGet() == 0 && range.nrLiveObjects() == 0) {
+        range.close();
+      }
+    }
   }
 }

@@ -273,6 +273,9 @@ final class SlabRange {
   void retire(Slab slab, long nowNanos) {
     lock.lock();
     try {
+      if (closed) {
+        return;
+      }
       if (slab.large) {
         nrLarge--;
       } else {
@@ -316,7 +319,10 @@ final class SlabRange {
     }
   }
 
-  /** Gives memory back to the OS, without the lock, and then the addresses back to use. */
+  /**
+   * Gives memory back to the OS, without the lock, and then the addresses back to use. Whoever comes
+   * later, with victims or without, finds the addresses of those before in use again.
+   */
   private void discard(List<Slab> victims) {
     discarding.lock();
     try {
@@ -326,16 +332,16 @@ final class SlabRange {
       for (Slab slab : victims) {
         mapper.discard(slab.base, (long) slab.nrChunks << CHUNK_SHIFT);
       }
-    } finally {
-      discarding.unlock();
-    }
-    lock.lock();
-    try {
-      for (Slab slab : victims) {
-        addClean(slab.firstChunk, slab.nrChunks);
+      lock.lock();
+      try {
+        for (Slab slab : victims) {
+          addClean(slab.firstChunk, slab.nrChunks);
+        }
+      } finally {
+        lock.unlock();
       }
     } finally {
-      lock.unlock();
+      discarding.unlock();
     }
   }
 
@@ -440,7 +446,10 @@ final class SlabRange {
         if (!closed) {
           closed = true;
           slabs = new @Nullable Slab[0];
+          top = 0;
           retained.clear();
+          cleanRuns.clear();
+          nrSlabs = 0;
           mappedBytes = 0;
           retainedBytes = 0;
           mapper.release(reservation, reservedBytes);

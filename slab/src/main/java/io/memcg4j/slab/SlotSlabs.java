@@ -101,6 +101,7 @@ final class SlotSlabs {
     if (address != 0) {
       return address;
     }
+    allocator.checkOpen();
     return magazines.isCharged()
         ? allocateCharged(magazines, magazine, geometry)
         : allocateFromWord(magazines, magazine, geometry, geometry.objectsPerWord());

@@ -1,0 +1,119 @@
+package io.memcg4j.slab;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.objcg.ObjCgroup;
+import io.memcg4j.objcg.ObjStock;
+import io.memcg4j.objcg.Scope;
+import io.memcg4j.percpu.CpuSlots;
+import org.junit.jupiter.api.Test;
+
+/** The byte stock of a slot, as the allocator uses it. */
+final class StockTest {
+  @Test
+  void allocateLarge_stockHoldsMoreThanItsLimit_isGranted() {
+    try (Instance instance = Instance.create()) {
+      MemCgroup group = instance.root.create("a");
+      try (Scope _ = instance.enter(group)) {
+        long[] small = new long[5];
+        for (int i = 0; i < small.length; i++) {
+          small[i] = instance.kmalloc.allocate(1000);
+        }
+        for (long address : small) {
+          instance.kmalloc.free(address);
+        }
+        long large = instance.kmalloc.allocate(3 * Instance.PAGE);
+        instance.kmalloc.free(large);
+      }
+      instance.assertNothingLeft();
+    }
+  }
+
+  @Test
+  void allocateLarge_limitOfTheStockShrank_isGranted() {
+    try (Instance instance = Instance.of(CpuSlots.create(1, 1))) {
+      MemCgroup group = instance.root.create("a");
+      try (Scope _ = instance.enter(group)) {
+        long big = instance.kmalloc.allocate(64 << 20);
+        long small = instance.kmalloc.allocate(8192);
+        instance.kmalloc.free(small); // the stock of a group that uses much may hold much
+        long[] many = new long[64];
+        for (int i = 0; i < many.length; i++) {
+          many[i] = instance.kmalloc.allocate(8192);
+        }
+        for (long address : many) {
+          instance.kmalloc.free(address);
+        }
+        instance.kmalloc.free(big); // now it uses little
+        instance.kmalloc.free(instance.kmalloc.allocate(1 << 20));
+        instance.kmalloc.free(instance.kmalloc.allocate(100 << 10));
+      }
+      instance.assertNothingLeft();
+    }
+  }
+
+  @Test
+  void uncharge_manyObjects_stockStaysWithinItsLimit() {
+    try (Instance instance = Instance.create()) {
+      ObjCgroup handle = instance.handle("a");
+      try (Scope scope = handle.enter()) {
+        for (int size : new int[] {1000, 1500, 3000, 4000, 5000, 8192}) {
+          long[] objects = new long[40];
+          for (int i = 0; i < objects.length; i++) {
+            objects[i] = instance.kmalloc.allocate(size);
+          }
+          ObjStock stock = scope.stock();
+          for (long address : objects) {
+            instance.kmalloc.free(address);
+            long held = stock.nrBytes();
+            assertTrue(
+                held <= stock.limitBytes(),
+                () -> "size=" + size + " held=" + held + " limit=" + stock.limitBytes());
+          }
+        }
+      }
+      instance.assertNothingLeft();
+    }
+  }
+
+  /** The pages that the first round of a refused charge was granted must not stay in the stock. */
+  @Test
+  void allocateLarge_refusedInTheSecondRound_leavesNothingParked() {
+    try (Instance instance = Instance.of(CpuSlots.create(1, 1))) {
+      MemCgroup group = instance.root.create("a");
+      group.setMax(16 << 20);
+      long nrRefused = 0;
+      try (Scope _ = instance.enter(group)) {
+        long live = instance.kmalloc.allocate(8 << 20);
+        for (long nrPages = 1800; nrPages <= 2060; nrPages++) {
+          // Fill the stock, so that the request is charged in part from it.
+          long[] many = new long[8];
+          for (int i = 0; i < many.length; i++) {
+            many[i] = instance.kmalloc.allocate(4096);
+          }
+          for (long address : many) {
+            instance.kmalloc.free(address);
+          }
+          long before = group.usage();
+          long address = instance.kmalloc.tryAllocate(nrPages * Instance.PAGE);
+          if (address == Kmalloc.NULL) {
+            nrRefused++;
+            long after = group.usage();
+            long asked = nrPages;
+            assertTrue(
+                after <= before,
+                () -> "nrPages=" + asked + " usageBefore=" + before + " usageAfter=" + after);
+          } else {
+            instance.kmalloc.free(address);
+          }
+        }
+        instance.kmalloc.free(live);
+      }
+      assertTrue(nrRefused > 0, "nothing was refused");
+      assertEquals(0, instance.drainedUsage(group));
+      instance.assertNothingLeft();
+    }
+  }
+}
