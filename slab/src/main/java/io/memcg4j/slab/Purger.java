@@ -3,50 +3,65 @@ package io.memcg4j.slab;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Gives the memory of emptied slabs back to the OS when they have not been used again for a second.
- * A daemon thread does it, which exists only while there is something to give back.
+ * Gives memory back to the OS that has not been used again for a second: emptied slabs, and those that
+ * others emptied while their slot is idle. A daemon thread does it, which exists only while there is
+ * something to give back.
  */
 final class Purger {
+  /*
+   * Ordering   whoever leaves something to do calls wake() after that; the thread looks for something
+   *            to do after it has said that it ends. So one of the two sees the other.
+   */
   private static final long DELAY_NANOS = 1_000_000_000L;
   private static final long PERIOD_MILLIS = 500;
 
-  private final SlabRange range;
+  private final SlabAllocator allocator;
   private volatile @Nullable Thread thread;
   private volatile boolean closed;
 
-  Purger(SlabRange range) {
-    this.range = range;
+  Purger(SlabAllocator allocator) {
+    this.allocator = allocator;
   }
 
-  /** Something is being retired: now is its time stamp, and somebody will come for it. */
-  long retiring() {
+  /** There is something to give back. Any thread; one load while the purge thread runs. */
+  void wake() {
     if (thread == null && !closed) {
       start();
     }
-    return System.nanoTime();
   }
 
   private synchronized void start() {
-    if (thread == null && !closed) {
-      Thread purging = new Thread(this::run, "memcg4j-purge");
-      purging.setDaemon(true);
-      thread = purging;
+    if (thread != null || closed) {
+      return;
+    }
+    // Started by whoever comes first: nothing of that thread's context belongs here.
+    Thread purging =
+        Thread.ofPlatform()
+            .name("memcg4j-purge")
+            .daemon()
+            .inheritInheritableThreadLocals(false)
+            .unstarted(this::run);
+    purging.setContextClassLoader(null);
+    thread = purging;
+    try {
       purging.start();
+    } catch (OutOfMemoryError e) {
+      thread = null; // no more threads: a free must not fail for that, and the next one tries again
     }
   }
 
   private void run() {
     try {
-      // Twice empty: a slab whose time stamp was taken before it is in the list is not overlooked.
-      for (int nrEmpty = 0; nrEmpty < 2 && !closed; ) {
+      while (!closed && allocator.hasSomethingToPurge()) {
         Thread.sleep(PERIOD_MILLIS);
-        range.purge(System.nanoTime() - DELAY_NANOS, false);
-        nrEmpty = range.retainedBytes() == 0 ? nrEmpty + 1 : 0;
+        allocator.purge(System.nanoTime() - DELAY_NANOS);
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-    } finally {
-      thread = null;
+    }
+    thread = null;
+    if (!closed && allocator.hasSomethingToPurge()) {
+      wake();
     }
   }
 

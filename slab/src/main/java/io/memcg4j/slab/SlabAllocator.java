@@ -50,7 +50,7 @@ final class SlabAllocator {
     this.range = new SlabRange(mapper, rangeBytes);
     this.accounted = accounted;
     this.cacheIndex = registry.newCacheIndex();
-    this.purger = new Purger(range);
+    this.purger = new Purger(this);
     this.slotSlabs =
         new PerCpu<>(registry.slots(), i -> new SlotSlabs(this, registry.slots().slot(i)));
     this.overflowMagazines =
@@ -87,8 +87,15 @@ final class SlabAllocator {
     return nrCaches.getAndIncrement();
   }
 
-  long retiredNanos() {
-    return purger.retiring();
+  /** Takes back a slab whose objects are all free, or a large object. */
+  void retire(Slab slab) {
+    range.retire(slab, System.nanoTime());
+    purger.wake();
+  }
+
+  /** The owner of an idle slot does not come for what others freed: somebody else has to. */
+  void noteRemoteFrees() {
+    purger.wake();
   }
 
   SlotSlabs slabsOf(CpuSlot slot) {
@@ -334,7 +341,7 @@ final class SlabAllocator {
     } finally {
       leave(slot, scope);
     }
-    range.retire(slab, retiredNanos());
+    retire(slab);
   }
 
   /** The text that all bad frees share. */
@@ -485,6 +492,33 @@ final class SlabAllocator {
     registry.slots().submit(shrink, own);
     range.purge(0, true);
     return Math.max(0, before - range.mappedBytes());
+  }
+
+  boolean hasSomethingToPurge() {
+    if (range.retainedBytes() != 0) {
+      return true;
+    }
+    for (int i = 0; i < registry.slots().nrSlots(); i++) {
+      if (slotSlabs.get(i).hasRemoteFrees()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Has idle slots take back what others freed, and gives back what was retired before a time. */
+  void purge(long retiredUntilNanos) {
+    for (int i = 0; i < registry.slots().nrSlots(); i++) {
+      SlotSlabs slabs = slotSlabs.get(i);
+      if (slabs.hasRemoteFrees() && registry.slots().tryClaim(slabs.slot())) {
+        try {
+          slabs.collectRemoteFrees();
+        } finally {
+          slabs.slot().release();
+        }
+      }
+    }
+    range.purge(retiredUntilNanos, false);
   }
 
   long nrBadFrees() {

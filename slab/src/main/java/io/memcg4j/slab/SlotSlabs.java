@@ -345,7 +345,7 @@ final class SlotSlabs {
     listed.nrEmpty--;
     unlist(listed, slab);
     slab.home = null;
-    range.retire(slab, allocator.retiredNanos());
+    allocator.retire(slab);
   }
 
   /**
@@ -373,6 +373,7 @@ final class SlotSlabs {
         head = remoteHead;
         slab.nextRemote = head;
       } while (!REMOTE_HEAD.compareAndSet(this, head, slab));
+      allocator.noteRemoteFrees();
     }
   }
 

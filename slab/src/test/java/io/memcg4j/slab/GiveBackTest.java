@@ -1,0 +1,204 @@
+package io.memcg4j.slab;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.memcg4j.objcg.ObjCgroup;
+import io.memcg4j.objcg.Scope;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.Test;
+
+/** Memory that is in no use goes back to the OS. */
+final class GiveBackTest {
+  private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(60);
+
+  @Test
+  void shrink_everythingFreed_nothingIsMapped() {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      for (String name : new String[] {"a", "b"}) {
+        try (Scope _ = instance.handle(name).enter()) {
+          List<Long> objects = new ArrayList<>();
+          for (int size = 1; size <= 100_000; size += 1 + size / 7) {
+            for (int i = 0; i < 20; i++) {
+              objects.add(kmalloc.allocate(size));
+            }
+          }
+          objects.forEach(kmalloc::free);
+        }
+      }
+      long mapped = kmalloc.info().mappedBytes();
+      assertTrue(mapped > 0, "nothing was kept");
+      assertEquals(mapped, kmalloc.shrink());
+      instance.assertNothingLeft();
+      assertEquals(0, kmalloc.shrink());
+    }
+  }
+
+  /** Inside a scope the caller's own slot is shrunk too. */
+  @Test
+  void shrink_insideAScope_nothingIsMapped() {
+    try (Instance instance = Instance.create();
+        Scope _ = instance.handle("a").enter()) {
+      instance.kmalloc.free(instance.kmalloc.allocate(64));
+      instance.kmalloc.free(instance.kmalloc.allocate(1 << 20));
+      instance.kmalloc.shrink();
+      assertEquals(0, instance.kmalloc.info().mappedBytes());
+      assertEquals(0, instance.root.usage());
+    }
+  }
+
+  @Test
+  void shrink_someObjectsLive_theirMemoryStays() {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      List<Long> kept = new ArrayList<>();
+      try (Scope _ = instance.handle("a").enter()) {
+        List<Long> dropped = new ArrayList<>();
+        for (int i = 0; i < 20_000; i++) {
+          long address = kmalloc.allocate(512);
+          Instance.writeLong(address, 0, i);
+          Instance.writeLong(address, 504, ~i);
+          (i % 1000 == 0 ? kept : dropped).add(address);
+        }
+        dropped.forEach(kmalloc::free);
+      }
+      kmalloc.shrink();
+      long mapped = kmalloc.info().mappedBytes();
+      assertTrue(mapped <= kept.size() * 32_768L, () -> "mapped=" + mapped);
+      for (int k = 0; k < kept.size(); k++) {
+        assertEquals(k * 1000L, Instance.readLong(kept.get(k), 0));
+        assertEquals(~(k * 1000L), Instance.readLong(kept.get(k), 504));
+      }
+      kept.forEach(kmalloc::free);
+      instance.assertNothingLeft();
+    }
+  }
+
+  @Test
+  void purgeThread_slabsEmptied_givesBack() {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      try (Scope _ = instance.handle("a").enter()) {
+        List<Long> objects = new ArrayList<>();
+        for (int i = 0; i < 100_000; i++) {
+          objects.add(kmalloc.allocate(256));
+        }
+        objects.forEach(kmalloc::free);
+      }
+      assertTrue(kmalloc.info().retainedBytes() > 20 << 20, () -> kmalloc.info().toString());
+      await(() -> kmalloc.info().retainedBytes() == 0, instance);
+      long mapped = kmalloc.info().mappedBytes();
+      assertTrue(mapped <= 2 * 32_768, () -> "mapped=" + mapped);
+      instance.assertNothingLeft();
+    }
+  }
+
+  /** Nobody uses the slot again that the objects come from. */
+  @Test
+  void purgeThread_objectsOfAnIdleSlotFreedElsewhere_givesBack() throws Exception {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      ObjCgroup handle = instance.handle("a");
+      List<Long> objects = new ArrayList<>();
+      try (Scope outer = handle.enter()) {
+        for (int i = 0; i < 100_000; i++) {
+          objects.add(kmalloc.allocate(256));
+        }
+        // The other thread has a slot of its own, so it frees remotely, as this slot is in use.
+        Instance.elsewhere(
+            () -> {
+              try (Scope _ = handle.enter()) {
+                objects.forEach(kmalloc::free);
+              }
+              return null;
+            });
+        assertTrue(outer.holdsSlot());
+      }
+      assertEquals(0, kmalloc.info().nrObjects());
+      long atMost = 4 << 15;
+      await(
+          () -> kmalloc.info().mappedBytes() <= atMost && kmalloc.info().retainedBytes() == 0,
+          instance);
+      instance.assertNothingLeft();
+    }
+  }
+
+  @Test
+  void purgeThread_allocationsGoOn_nothingInUseIsTakenAway() {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(2500);
+      try (Scope scope = instance.handle("a").enter()) {
+        Kmalloc.Bound bound = kmalloc.bind(scope);
+        long[] objects = new long[20_000];
+        for (int round = 0; System.nanoTime() - deadline < 0; round++) {
+          int size = 64 << (round % 5);
+          for (int i = 0; i < objects.length; i++) {
+            objects[i] = bound.allocate(size);
+            Instance.writeLong(objects[i], 0, objects[i]);
+            Instance.writeLong(objects[i], size - 8, ~objects[i]);
+          }
+          for (long address : objects) {
+            assertEquals(address, Instance.readLong(address, 0));
+            assertEquals(~address, Instance.readLong(address, size - 8));
+            bound.free(address);
+          }
+        }
+      }
+      instance.assertNothingLeft();
+    }
+  }
+
+  @Test
+  void residentMemory_largeObjectsAndSlabsFreed_dropsByWhatTheyHad() throws IOException {
+    long nrBytes = 192L << 20;
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      long before = residentBytes();
+      List<Long> objects = new ArrayList<>();
+      try (Scope _ = instance.handle("a").enter()) {
+        for (long sum = 0; sum < nrBytes / 2; sum += 8192) {
+          objects.add(kmalloc.allocate(8192));
+        }
+        objects.add(kmalloc.allocate(nrBytes / 4));
+        for (int i = 0; i < 32; i++) {
+          objects.add(kmalloc.allocate(nrBytes / 4 / 32));
+        }
+        objects.forEach(a -> Instance.fill(a, kmalloc.usableSize(a), 1));
+        long full = residentBytes();
+        assertTrue(full - before > nrBytes * 3 / 4, () -> "grew by " + (full - before));
+        objects.forEach(kmalloc::free);
+        kmalloc.shrink();
+        long after = residentBytes();
+        assertTrue(
+            full - after > nrBytes * 3 / 4, () -> "before=" + full + " after=" + after);
+      }
+      instance.assertNothingLeft();
+    }
+  }
+
+  private static long residentBytes() throws IOException {
+    String[] pages = Files.readString(Path.of("/proc/self/statm")).split(" ");
+    return Long.parseLong(pages[1]) * Instance.PAGE;
+  }
+
+  private static void await(BooleanSupplier condition, Instance instance) {
+    long deadline = System.nanoTime() + PATIENCE_NANOS;
+    while (!condition.getAsBoolean()) {
+      assertFalse(System.nanoTime() - deadline > 0, () -> instance.kmalloc.info().toString());
+      try {
+        Thread.sleep(20);
+      } catch (InterruptedException e) {
+        throw new AssertionError(e);
+      }
+    }
+  }
+}
