@@ -49,6 +49,7 @@ public final class Kmalloc implements AutoCloseable {
   private static final long DEFAULT_RANGE_BYTES = 1L << 38;
   private static final long MIN_RANGE_BYTES = 1L << 22;
   private static final long MAX_RANGE_BYTES = 1L << 44;
+  private static final long MAX_ROUNDED_BYTES = 1L << 62;
   private static final int MIN_ALIGNMENT = 8;
 
   private final SlabAllocator allocator;
@@ -284,6 +285,9 @@ public final class Kmalloc implements AutoCloseable {
    * @throws IllegalArgumentException if it does not start at an allocated object
    */
   public void free(MemorySegment segment) {
+    if (!segment.isNative()) {
+      throw new IllegalArgumentException("free of a segment on the Java heap: " + segment);
+    }
     free(segment.address());
   }
 
@@ -303,13 +307,14 @@ public final class Kmalloc implements AutoCloseable {
   /**
    * What an allocation of a size would really get.
    *
-   * @param nrBytes 0 or more
+   * @param nrBytes 0 to 2^62
    * @return the size class or whole pages; 0 for 0
-   * @throws IllegalArgumentException if negative
+   * @throws IllegalArgumentException if out of range
    */
   public static long roundUp(long nrBytes) {
-    if (nrBytes < 0) {
-      throw new IllegalArgumentException("size out of range: nrBytes=%d legal=0..".formatted(nrBytes));
+    if (nrBytes < 0 || nrBytes > MAX_ROUNDED_BYTES) {
+      throw new IllegalArgumentException(
+          "size out of range: nrBytes=%d legal=0..%d".formatted(nrBytes, MAX_ROUNDED_BYTES));
     }
     if (nrBytes == 0) {
       return 0;
@@ -515,7 +520,7 @@ public final class Kmalloc implements AutoCloseable {
     }
 
     private long allocateFast(long nrBytes) {
-      if (nrBytes - 1 < 0 || nrBytes > MAX_CACHE_SIZE || !isReady()) {
+      if (!isClassSize(nrBytes) || !isReady()) {
         return NULL;
       }
       int index = SizeClasses.index((int) nrBytes);
@@ -572,7 +577,7 @@ public final class Kmalloc implements AutoCloseable {
   }
 
   private long allocateFast(long nrBytes) {
-    if (nrBytes - 1 < 0 || nrBytes > MAX_CACHE_SIZE) {
+    if (!isClassSize(nrBytes)) {
       return NULL;
     }
     Scope scope = scope();
@@ -593,8 +598,13 @@ public final class Kmalloc implements AutoCloseable {
     return magazines.home().allocate(magazines, classes[index]);
   }
 
+  /** Whether it is 1 to {@link #MAX_CACHE_SIZE}, in one comparison. */
+  private static boolean isClassSize(long nrBytes) {
+    return Long.compareUnsigned(nrBytes - 1, MAX_CACHE_SIZE) < 0;
+  }
+
   private long allocateSlow(@Nullable Scope scope, long nrBytes, int flags) {
-    if (nrBytes - 1 < 0 || nrBytes > MAX_CACHE_SIZE) {
+    if (!isClassSize(nrBytes)) {
       if (nrBytes == 0) {
         return ZERO_SIZE;
       }
