@@ -593,9 +593,15 @@ public final class Kmalloc implements AutoCloseable {
     return address != NULL ? address : refill(magazines, index);
   }
 
-  /** Allocates from another word, on a slot that is armed for the calling thread's scope. */
+  /**
+   * Allocates from another word, on a slot that is armed for the calling thread's scope. Charges that
+   * a limit could refuse are the slow path's, so that it is asked once.
+   */
   private long refill(Magazines magazines, int index) {
-    return magazines.home().allocate(magazines, classes[index]);
+    SlabGeometry geometry = classes[index];
+    return magazines.canPay(geometry.chargeBytes())
+        ? magazines.home().allocate(magazines, geometry)
+        : NULL;
   }
 
   /** Whether it is 1 to {@link #MAX_CACHE_SIZE}, in one comparison. */
