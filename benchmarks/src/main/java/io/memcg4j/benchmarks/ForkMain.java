@@ -6,7 +6,12 @@ import java.util.Map;
 public final class ForkMain {
   private ForkMain() {}
 
-  /** Runs the measurement that the first argument names. */
+  /**
+   * Runs one measurement.
+   *
+   * @param args the benchmark's name and what its fork takes
+   * @throws InterruptedException if interrupted while threads are measured
+   */
   public static void main(String[] args) throws InterruptedException {
     Map<String, Double> metrics =
         switch (args[0]) {

@@ -36,7 +36,11 @@ public final class Main implements Runnable {
 
   Main() {}
 
-  /** Runs the command that the arguments name and ends the JVM with its exit code. */
+  /**
+   * Runs a command and ends the JVM with its exit code.
+   *
+   * @param args the command, its options and arguments
+   */
   public static void main(String[] args) {
     PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
     PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);

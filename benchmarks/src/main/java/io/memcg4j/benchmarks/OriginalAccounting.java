@@ -6,6 +6,8 @@ import io.memcg4j.objcg.ObjCgroups;
 import io.memcg4j.objcg.ObjStock;
 import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.CpuSlot;
+import io.memcg4j.percpu.PercpuRef;
+import java.util.Arrays;
 
 /**
  * Accounting as the kernel did it before its references were scoped, over an allocator that does
@@ -21,6 +23,7 @@ final class OriginalAccounting {
   private static final int SIZE_SHIFT = Integer.numberOfTrailingZeros(KmallocLoop.SIZE);
 
   private final ObjCgroups handles;
+  private final PercpuRef[] references; // by id; a handle does not count its objects
   private final CpuSlot slot;
   private final long rangeMask;
   private final int[] owners; // by position in the allocator's range; ROOT_ID: nobody is charged
@@ -33,6 +36,8 @@ final class OriginalAccounting {
    */
   OriginalAccounting(ObjCgroups handles, Scope scope, long rangeBytes) {
     this.handles = handles;
+    this.references = new PercpuRef[scope.current().id() + 1];
+    Arrays.setAll(references, id -> new PercpuRef(handles.slots(), () -> {}));
     this.slot = scope.slot();
     this.rangeMask = rangeBytes - 1;
     this.owners = new int[Math.toIntExact(rangeBytes >> SIZE_SHIFT)];
@@ -53,13 +58,13 @@ final class OriginalAccounting {
     if (handle.id() == ObjCgroup.ROOT_ID) {
       return ObjCgroup.ROOT_ID;
     }
-    while (!handle.refs().tryGet(slot)) {
-      handle = ObjCgroup.of(handle.group()); // its group was removed meanwhile: the heir pays
+    if (!references[handle.id()].tryGet(slot)) {
+      throw new IllegalStateException("owner is gone: handle=" + handle);
     }
     ObjStock stock = handles.stock(slot, handle);
     MemCgroup refusedBy = stock.ensure(KmallocLoop.SIZE, KmallocLoop.SIZE);
     if (refusedBy != null) {
-      handle.refs().put(slot);
+      references[handle.id()].put(slot);
       throw handle.group().refusal(slot, refusedBy, KmallocLoop.SIZE);
     }
     stock.take(KmallocLoop.SIZE);
@@ -84,7 +89,7 @@ final class OriginalAccounting {
         throw new IllegalStateException("owner is gone: id=" + owner);
       }
       handle.uncharge(slot, KmallocLoop.SIZE);
-      handle.refs().put(slot);
+      references[owner].put(slot);
     }
   }
 
