@@ -244,8 +244,6 @@ public final class ObjStock {
   void cool() {
     drain();
     hot = false;
-    limitBytes = 0;
-    wordLimitBytes = 0;
   }
 
   /** Gives everything back: pre-charged objects, whole pages, and the rest to the handle. */
@@ -261,6 +259,9 @@ public final class ObjStock {
     }
     nrPins--;
     flush();
+    // Worked out again before anything is held: a new limit is what may have caused this.
+    limitBytes = 0;
+    wordLimitBytes = 0;
   }
 
   /**

@@ -3,15 +3,21 @@ package io.memcg4j.objcg;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.CpuSlots;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
+import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** One stock on one thread: what it takes, keeps and gives back, to the byte. */
 class ObjStockTest {
@@ -121,5 +127,121 @@ class ObjStockTest {
     second.release();
     root.drain();
     assertEquals(0, root.usage());
+  }
+
+  @Test
+  void uncharge_afterTheLimitWasLowered_keepsToTheNewShare() {
+    CpuSlot slot = claim(0);
+    ObjStock stock = pinned(slot);
+    use(32_000);
+    assertNull(stock.ensure(64 * PAGE, 64 * PAGE));
+    stock.take(64 * PAGE);
+    long before = stock.limitBytes();
+    assertTrue(before > 30 * PAGE, "limit=" + before);
+    group.setMax(33_000L * PAGE);
+    slot.runWork();
+    assertEquals(0, stock.nrBytes());
+    for (int i = 0; i < 64; i++) {
+      stock.uncharge(PAGE);
+      assertTrue(
+          stock.nrBytes() + stock.wordLimitBytes() <= group.stockBudgetBytes() / 2,
+          "i=" + i + " held=" + stock.nrBytes() + " budget=" + group.stockBudgetBytes());
+    }
+    group.unchargeNow(32_000);
+    stock.unpin();
+    slot.release();
+    root.drain();
+    assertEquals(0, root.usage());
+  }
+
+  @Test
+  void ensure_moreThanAnyRequestMayBe_throwsAndLosesNothing() {
+    CpuSlot slot = claim(0);
+    ObjStock stock = pinned(slot);
+    assertNull(stock.ensure(1, 1));
+    assertEquals(PAGE, stock.nrBytes());
+    long tooMany = (MemCgroup.MAX_REQUEST_PAGES + 2) * PAGE;
+    assertThrows(IllegalArgumentException.class, () -> stock.ensure(tooMany, tooMany));
+    assertEquals(PAGE, stock.nrBytes());
+    assertEquals(PAGE, root.usage());
+    stock.unpin();
+    slot.release();
+    root.drain();
+    assertEquals(0, root.usage());
+  }
+
+  @Test
+  void ensure_refused_chargesNothingAndKeepsNoMoreThanBefore() {
+    CpuSlot slot = claim(0);
+    ObjStock stock = pinned(slot);
+    group.setMax(4 * PAGE);
+    assertNull(stock.ensure(100, 100));
+    stock.take(100);
+    for (int nrPages = 4; nrPages < 10; nrPages++) {
+      assertSame(group, stock.ensure((long) nrPages * PAGE, (long) nrPages * PAGE));
+      assertTrue(stock.nrBytes() <= stock.limitBytes());
+      root.drain();
+      slot.runWork();
+      assertEquals(PAGE, group.usage(), "the page of the live object");
+    }
+    assertEquals(0, stock.nrBytes());
+    stock.uncharge(100);
+    stock.unpin();
+    slot.release();
+    root.drain();
+    assertEquals(0, root.usage());
+  }
+
+  /** Bytes are charged through some slots and given back through others. */
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4, 5, 6})
+  void usageAtRest_isLiveBytesRoundedUpToAPage(long seed) {
+    Random random = new Random(seed);
+    List<ObjStock> stocks = new ArrayList<>();
+    List<CpuSlot> slots = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      CpuSlot slot = claim(i);
+      slots.add(slot);
+      stocks.add(pinned(slot));
+    }
+    if (seed % 2 == 0) {
+      group.setMax(random.nextInt(3, 300) * (long) PAGE);
+    }
+    long live = 0;
+    for (int step = 0; step < 20_000; step++) {
+      ObjStock stock = stocks.get(random.nextInt(4));
+      long nrBytes = 1 + random.nextInt(random.nextInt(5) == 0 ? 30_000 : 500);
+      int dice = random.nextInt(100);
+      if (dice < 50) {
+        long want = nrBytes * random.nextInt(1, 20);
+        if (stock.ensure(nrBytes, want) == null) {
+          assertTrue(stock.nrBytes() >= nrBytes);
+          stock.take(nrBytes);
+          live += nrBytes;
+        }
+        assertTrue(stock.nrBytes() <= stock.limitBytes(), "seed=" + seed + " step=" + step);
+      } else if (dice < 97) {
+        long given = Math.min(live, nrBytes);
+        live -= given;
+        if (random.nextInt(4) == 0) {
+          handle.unchargeNow(given);
+        } else {
+          stock.uncharge(given);
+        }
+      } else {
+        root.drain();
+        slots.forEach(CpuSlot::runWork);
+        stocks.forEach(each -> assertEquals(0, each.nrBytes()));
+        long atRest = TestAllocator.pageBytes(live);
+        assertEquals(atRest, group.usage(), "seed=" + seed + " step=" + step);
+        assertEquals(atRest, root.usage());
+      }
+      assertTrue(group.usage() <= group.max());
+    }
+    handle.unchargeNow(live);
+    stocks.forEach(ObjStock::unpin);
+    slots.forEach(CpuSlot::release);
+    root.drain();
+    assertEquals(0, root.usage(), "seed=" + seed);
   }
 }
