@@ -205,12 +205,12 @@ class ScopeTest {
         };
     Scope scope = a.enter();
     CpuSlot mine = scope.slot();
-    assertTrue(mine.isArmed(scope));
+    assertTrue(mine.isArmed(scope.token()));
     root.slots().submit(work);
-    assertFalse(mine.isArmed(scope));
+    assertFalse(mine.isArmed(scope.token()));
     assertEquals(0, nrRuns[mine.index()]);
     scope.resync();
-    assertTrue(mine.isArmed(scope));
+    assertTrue(mine.isArmed(scope.token()));
     assertEquals(1, nrRuns[mine.index()]);
     root.slots().submit(work);
     Scope inner = b.enter();
@@ -218,7 +218,7 @@ class ScopeTest {
     root.slots().submit(work);
     inner.close();
     assertEquals(3, nrRuns[mine.index()]);
-    assertTrue(mine.isArmed(scope));
+    assertTrue(mine.isArmed(scope.token()));
     root.slots().submit(work);
     scope.close();
     assertEquals(4, nrRuns[mine.index()]);
@@ -328,11 +328,14 @@ class ScopeTest {
   void moveTo_fromAnotherThread_isActedOnAtTheNextOperation() {
     Scope scope = a.enter();
     assertSame(a, payer());
+    Object token = scope.token();
     onAnotherThread(() -> scope.moveTo(b));
-    assertFalse(scope.slot().isArmed(scope));
+    assertFalse(scope.slot().isArmed(token));
     assertSame(a, scope.current(), "not yet");
     assertSame(b, payer());
     assertSame(b, scope.current());
+    assertFalse(scope.slot().isArmed(token), "what was known of the old stock is stale");
+    assertTrue(scope.slot().isArmed(scope.token()));
     scope.close();
   }
 
@@ -384,7 +387,7 @@ class ScopeTest {
     Scope next = a.enter();
     scope.moveTo(b);
     assertSame(a, payer());
-    assertTrue(next.slot().isArmed(next));
+    assertTrue(next.slot().isArmed(next.token()));
     next.close();
   }
 

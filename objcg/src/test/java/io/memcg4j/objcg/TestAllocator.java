@@ -84,7 +84,7 @@ final class TestAllocator {
       return new Live(registry.rootHandle(), nrBytes);
     }
     if (scope.holdsSlot()) {
-      if (!scope.slot().isArmed(scope)) {
+      if (!scope.slot().isArmed(scope.token())) {
         scope.resync();
       }
       return charge(scope.slot(), scope.stock(), nrBytes, true);
@@ -100,7 +100,7 @@ final class TestAllocator {
 
   /** As {@link #tryAllocate} with nothing but the stock: no objects are charged in advance. */
   @Nullable Live tryAllocateExactly(Scope scope, long nrBytes) {
-    if (!scope.slot().isArmed(scope)) {
+    if (!scope.slot().isArmed(scope.token())) {
       scope.resync();
     }
     return charge(scope.slot(), scope.stock(), nrBytes, false);
@@ -149,7 +149,7 @@ final class TestAllocator {
     }
     Scope scope = registry.currentScope();
     if (scope != null && scope.holdsSlot()) {
-      if (!scope.slot().isArmed(scope)) {
+      if (!scope.slot().isArmed(scope.token())) {
         scope.resync();
       }
       free(scope.slot(), object);

@@ -68,7 +68,7 @@ final class ThreadMoveStress {
 
     /** What every operation of an allocator begins with. */
     static void operate(Scope scope) {
-      if (!scope.slot().isArmed(scope)) {
+      if (!scope.slot().isArmed(scope.token())) {
         scope.resync();
       }
     }
@@ -95,7 +95,7 @@ final class ThreadMoveStress {
       if (target == null) {
         return of.stock().handle() == last && of.current() == last ? 1 : 0;
       }
-      return target == last && !of.slot().isArmed(of) ? 2 : 0;
+      return target == last && !of.slot().isArmed(of.token()) ? 2 : 0;
     }
   }
 
