@@ -409,12 +409,15 @@ final class SlotSlabs {
 
   private void collect(Word word, long remoteBits) {
     long twice = remoteBits & word.allFree();
+    Magazines magazines = word.owner();
     if (twice != 0) {
       nrBadFrees += Long.bitCount(twice);
       word.clearRemote(twice);
+      if (magazines != null && magazines.isCharged()) {
+        chargeAgain(magazines.stock(), (long) Long.bitCount(twice) * word.slab.chargeBytes);
+      }
     }
     long bits = remoteBits & ~twice;
-    Magazines magazines = word.owner();
     if (bits == 0 || magazines == null) {
       return;
     }
@@ -427,6 +430,13 @@ final class SlotSlabs {
       word.collect(bits);
       settle(magazines, magazine, word, old == 0);
     }
+  }
+
+  /** Both frees of an object gave its charge back: once too often. */
+  private static void chargeAgain(ObjStock stock, long nrBytes) {
+    long nrPages = (nrBytes + MemCgroup.PAGE_SIZE - 1) >>> MemCgroup.PAGE_SHIFT;
+    stock.handle().group().forceCharge(nrPages);
+    stock.uncharge((nrPages << MemCgroup.PAGE_SHIFT) - nrBytes);
   }
 
   /** Double frees that were only seen when the second one was collected. */

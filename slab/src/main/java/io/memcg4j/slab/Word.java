@@ -27,8 +27,9 @@ final class Word {
    *            the same object finds its bit in one of them (RemoteFreeStress, twin: cleared first).
    * Not        two frees of one object that run at the same time, one local and one remote, or with a
    * guaranteed collection between them, may both return; the collection then finds the bit set twice,
-   *            frees once and counts a bad free. A stale pointer to an object that has been allocated
-   *            again cannot be told from a good one.
+   *            frees once, counts a bad free, and takes the second charge back from the word's owner
+   *            if it still has one. A stale pointer to an object that has been allocated again cannot
+   *            be told from a good one.
    * Origin     out-of-band bitmaps as in many collectors; remote bits after mimalloc's thread-delayed
    *            free.
    */
