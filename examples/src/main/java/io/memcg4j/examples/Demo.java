@@ -9,9 +9,9 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * Three tenants in one JVM, each under a limit of its own: a steady one, a greedy one that wants more
- * than its limit, and one whose group is removed while it has memory. Prints what they use and checks
- * what memcg4j promises.
+ * Three tenants in one JVM, each under a limit of its own: a steady one, a greedy one that wants
+ * more than its limit, and one whose group is removed while it has memory. Prints what they use and
+ * checks what memcg4j promises.
  */
 final class Demo {
   private static final long MIB = 1L << 20;

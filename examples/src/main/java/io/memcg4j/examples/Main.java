@@ -11,7 +11,8 @@ public final class Main {
   /**
    * Runs the demo.
    *
-   * @param args {@code --once}: a few seconds, then exit; without it the demo runs until it is stopped
+   * @param args {@code --once}: a few seconds, then exit; without it the demo runs until it is
+   *     stopped
    * @throws InterruptedException if interrupted
    */
   public static void main(String[] args) throws InterruptedException {

@@ -12,9 +12,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Who pays: the light handle that objects point at, instead of at their group.
  *
- * <p>A thread {@link #enter enters} a handle for a scope; what it allocates inside is charged to the
- * handle's group. When the group is removed, its handles are given to the parent by one pointer write
- * each, however many objects they have; objects never keep a group alive.
+ * <p>A thread {@link #enter enters} a handle for a scope; what it allocates inside is charged to
+ * the handle's group. When the group is removed, its handles are given to the parent by one pointer
+ * write each, however many objects they have; objects never keep a group alive.
  *
  * <p>Thread-safe. Obtain with {@link #of}; there is one active handle per group.
  */
@@ -71,8 +71,8 @@ public final class ObjCgroup {
   }
 
   /**
-   * Opens a scope: until it is closed, the calling thread's allocations are charged to this handle's
-   * group. Scopes nest. Costs one CAS for an outermost scope, none for a nested one.
+   * Opens a scope: until it is closed, the calling thread's allocations are charged to this
+   * handle's group. Scopes nest. Costs one CAS for an outermost scope, none for a nested one.
    *
    * @return the scope, to be closed by the same thread, innermost first
    */
@@ -105,8 +105,8 @@ public final class ObjCgroup {
   }
 
   /**
-   * References that keep the id from being reused: one per stock, per large object, and one while the
-   * group exists.
+   * References that keep the id from being reused: one per stock, per large object, and one while
+   * the group exists.
    *
    * @return the count, for callers that own a slot
    */
@@ -123,7 +123,9 @@ public final class ObjCgroup {
     group = parent;
   }
 
-  /** Takes all bytes that no stock holds. Reads first: the exchange is rare, the question is not. */
+  /**
+   * Takes all bytes that no stock holds. Reads first: the exchange is rare, the question is not.
+   */
   long takeRemainder() {
     return nrChargedBytes == 0 ? 0 : (long) CHARGED.getAndSet(this, 0L);
   }

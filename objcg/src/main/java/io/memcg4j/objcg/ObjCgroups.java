@@ -6,6 +6,7 @@ import io.memcg4j.percpu.CpuSlots;
 import io.memcg4j.percpu.PerCpu;
 import io.memcg4j.percpu.SlotWork;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -30,13 +31,14 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
   private final MemCgroup root;
   private final CpuSlots slots;
   private final ReentrantLock lock = new ReentrantLock();
+
   @SuppressWarnings("ThreadLocalUsage") // one per tree: two instances in one JVM share nothing
   private final ThreadLocal<@Nullable ThreadState> threads = new ThreadLocal<>();
 
   /**
-   * Innermost scopes by thread id, a cache in front of {@link #threads}. Racy: threads whose ids are
-   * equal modulo its length overwrite each other, and each looks whether the scope is its own. A scope
-   * is only used by its thread, and what others look at is final.
+   * Innermost scopes by thread id, a cache in front of {@link #threads}. Racy: threads whose ids
+   * are equal modulo its length overwrite each other, and each looks whether the scope is its own.
+   * A scope is only used by its thread, and what others look at is final.
    */
   private final @Nullable Scope[] innermost = new @Nullable Scope[NR_INNERMOST];
 
@@ -223,8 +225,9 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
   }
 
   /**
-   * The calling thread's innermost scope in this tree. Costs a few loads; a {@link ThreadLocal} lookup
-   * if another thread inside a scope has an id that is equal modulo 1024, or outside any scope.
+   * The calling thread's innermost scope in this tree. Costs a few loads; a {@link ThreadLocal}
+   * lookup if another thread inside a scope has an id that is equal modulo 1024, or outside any
+   * scope.
    *
    * @return the scope, or null outside any
    */
@@ -303,8 +306,8 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
   }
 
   /**
-   * The stock of scopes that hold no slot. Shared by all of them, so nothing may be taken from it or
-   * kept in it.
+   * The stock of scopes that hold no slot. Shared by all of them, so nothing may be taken from it
+   * or kept in it.
    *
    * @return what {@link Scope#stock} is for such a scope
    */
@@ -315,7 +318,7 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
   void requireSameTree(ObjCgroup handle) {
     if (handle.group().treeRoot() != root) {
       throw new IllegalArgumentException(
-          "handle of another tree: handle=%s tree=%s".formatted(handle, root));
+          String.format(Locale.ROOT, "handle of another tree: handle=%s tree=%s", handle, root));
     }
   }
 

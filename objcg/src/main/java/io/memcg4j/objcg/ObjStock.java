@@ -8,8 +8,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Bytes that one slot holds in advance for one handle: charged to the group, not yet to an object.
  *
- * <p>For the allocator floor; applications have no use for it. Every method needs the stock's slot to
- * be owned by the calling thread; nothing here is atomic.
+ * <p>For the allocator floor; applications have no use for it. Every method needs the stock's slot
+ * to be owned by the calling thread; nothing here is atomic.
  */
 public final class ObjStock {
   /*
@@ -99,8 +99,8 @@ public final class ObjStock {
   }
 
   /**
-   * Makes sure that {@code needBytes} can be taken, charging pages to the group if they are missing,
-   * with a batch towards {@code wantBytes} if that is to be had without pressing anybody.
+   * Makes sure that {@code needBytes} can be taken, charging pages to the group if they are
+   * missing, with a batch towards {@code wantBytes} if that is to be had without pressing anybody.
    *
    * @param needBytes bytes that must be there, at least 0
    * @param wantBytes bytes that would be welcome, at least {@code needBytes}
@@ -199,7 +199,9 @@ public final class ObjStock {
     }
   }
 
-  /** Before anything is parked here: be one of the few stocks of the slot that may hold something. */
+  /**
+   * Before anything is parked here: be one of the few stocks of the slot that may hold something.
+   */
   private void warm() {
     if (!hot) {
       home.heat(this);
@@ -213,22 +215,21 @@ public final class ObjStock {
 
   /**
    * Half of what the group lets a slot hold is for stocks and words; and no more than a fraction of
-   * what the group uses, so that the usage of a small group stays close to the truth. A rest of less
-   * than a page cannot be given back, as groups count pages; when that is all that the slot may hold
-   * for the group, nothing is left for words.
+   * what the group uses, so that the usage of a small group stays close to the truth. A rest of
+   * less than a page cannot be given back, as groups count pages; when that is all that the slot
+   * may hold for the group, nothing is left for words.
    */
   private void refreshLimits() {
     MemCgroup group = handle.group();
     budgetBytes = group.stockBudgetBytes();
-    long half =
-        Math.min(budgetBytes / 2, group.usage() / USAGE_FRACTION + MemCgroup.PAGE_SIZE) / 2;
+    long half = Math.min(budgetBytes / 2, group.usage() / USAGE_FRACTION + MemCgroup.PAGE_SIZE) / 2;
     limitBytes = Math.max(MIN_LIMIT_BYTES, half);
     wordLimitBytes = Math.clamp(MemCgroup.STOCK_GROUPS * budgetBytes - limitBytes, 0L, half);
   }
 
   /**
-   * The highest group whose limit is so low that the page of each stock is too much for it: only one
-   * stock of a slot may hold something for it and the groups below it.
+   * The highest group whose limit is so low that the page of each stock is too much for it: only
+   * one stock of a slot may hold something for it and the groups below it.
    */
   private MemCgroup highestTight() {
     MemCgroup highest = handle.group();
@@ -265,8 +266,8 @@ public final class ObjStock {
   }
 
   /**
-   * Gives back everything that is held in advance; after an operation that failed for want of memory
-   * nothing of it shall remain.
+   * Gives back everything that is held in advance; after an operation that failed for want of
+   * memory nothing of it shall remain.
    */
   public void giveBackAll() {
     drain();
@@ -282,7 +283,9 @@ public final class ObjStock {
     return hot;
   }
 
-  /** Keeps this stock, cold or not, while a scope runs on it or a word of the slot belongs to it. */
+  /**
+   * Keeps this stock, cold or not, while a scope runs on it or a word of the slot belongs to it.
+   */
   public void pin() {
     nrPins++;
   }

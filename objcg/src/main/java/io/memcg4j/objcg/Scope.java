@@ -5,16 +5,17 @@ import static java.lang.invoke.MethodHandles.lookup;
 
 import io.memcg4j.percpu.CpuSlot;
 import java.lang.invoke.VarHandle;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The time during which a thread's allocations are charged to one handle. Confined to the thread that
- * entered it, except {@link #moveTo}; nestable; close innermost first.
+ * The time during which a thread's allocations are charged to one handle. Confined to the thread
+ * that entered it, except {@link #moveTo}; nestable; close innermost first.
  *
- * <p>While the outermost scope is open its slot belongs to the thread alone, so everything on the hot
- * path is plain loads and stores, and the handle needs no reference count: the scope protects it. A
- * scope that found no free slot works the same way but caches nothing and costs a slot claim per
- * operation.
+ * <p>While the outermost scope is open its slot belongs to the thread alone, so everything on the
+ * hot path is plain loads and stores, and the handle needs no reference count: the scope protects
+ * it. A scope that found no free slot works the same way but caches nothing and costs a slot claim
+ * per operation.
  */
 public final class Scope implements AutoCloseable {
   /*
@@ -85,10 +86,10 @@ public final class Scope implements AutoCloseable {
   }
 
   /**
-   * Moves the thread to another group from outside: what it allocates from some point after this call
-   * is charged to {@code target}. Any thread; lock-free; the last of several moves wins. The owner
-   * acts at its next operation; objects that it already has stay where they are charged. Moving a
-   * closed scope does nothing.
+   * Moves the thread to another group from outside: what it allocates from some point after this
+   * call is charged to {@code target}. Any thread; lock-free; the last of several moves wins. The
+   * owner acts at its next operation; objects that it already has stay where they are charged.
+   * Moving a closed scope does nothing.
    *
    * @param target the handle that shall pay from now on, of the same tree
    * @throws IllegalArgumentException if {@code target} belongs to another tree
@@ -100,8 +101,8 @@ public final class Scope implements AutoCloseable {
   }
 
   /**
-   * Closes the scope: the enclosing one pays again, or the slot is given back. Closing a second time
-   * does nothing.
+   * Closes the scope: the enclosing one pays again, or the slot is given back. Closing a second
+   * time does nothing.
    *
    * @throws IllegalStateException if called by another thread, or while an inner scope is open
    */
@@ -113,8 +114,11 @@ public final class Scope implements AutoCloseable {
     requireOwner();
     if (state.scope != this) {
       throw new IllegalStateException(
-          "scope closed out of order: close the inner scopes first: scope=%s innermost=%s"
-              .formatted(this, state.scope));
+          String.format(
+              Locale.ROOT,
+              "scope closed out of order: close the inner scopes first: scope=%s innermost=%s",
+              this,
+              state.scope));
     }
     closed = true;
     Scope enclosing = outer;
@@ -141,15 +145,18 @@ public final class Scope implements AutoCloseable {
   private void requireOwner() {
     if (thread != Thread.currentThread()) {
       throw new IllegalStateException(
-          "scope used by another thread: scope=%s caller=%s"
-              .formatted(this, Thread.currentThread()));
+          String.format(
+              Locale.ROOT,
+              "scope used by another thread: scope=%s caller=%s",
+              this,
+              Thread.currentThread()));
     }
   }
 
   /**
-   * For the allocator floor: what the owner does on every slow path. Checks that this is the calling
-   * thread's innermost open scope, takes a pending move, does work that others left, and opens the
-   * fast path again.
+   * For the allocator floor: what the owner does on every slow path. Checks that this is the
+   * calling thread's innermost open scope, takes a pending move, does work that others left, and
+   * opens the fast path again.
    *
    * @throws IllegalStateException if the scope is closed, not the innermost, or another thread's
    */
@@ -157,8 +164,11 @@ public final class Scope implements AutoCloseable {
     requireOwner();
     if (closed || state.scope != this) {
       throw new IllegalStateException(
-          "scope is not the innermost open one: scope=%s innermost=%s"
-              .formatted(this, state.scope));
+          String.format(
+              Locale.ROOT,
+              "scope is not the innermost open one: scope=%s innermost=%s",
+              this,
+              state.scope));
     }
     do {
       ObjCgroup target = moveTarget;
@@ -204,8 +214,8 @@ public final class Scope implements AutoCloseable {
   }
 
   /**
-   * For the allocator floor: what the slot is armed with while the fast path may go on in this scope
-   * with the stock that it has now.
+   * For the allocator floor: what the slot is armed with while the fast path may go on in this
+   * scope with the stock that it has now.
    *
    * @return the same object until the scope is moved to another handle
    */
@@ -224,7 +234,12 @@ public final class Scope implements AutoCloseable {
 
   @Override
   public String toString() {
-    return "Scope[group=%s, thread=%s, slot=%d, closed=%s]"
-        .formatted(handle.group().path(), thread.threadId(), slot.index(), closed);
+    return String.format(
+        Locale.ROOT,
+        "Scope[group=%s, thread=%s, slot=%d, closed=%s]",
+        handle.group().path(),
+        thread.threadId(),
+        slot.index(),
+        closed);
   }
 }

@@ -7,7 +7,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The stocks of one slot, by handle id. Only {@link MemCgroup#STOCK_GROUPS} of them are hot and may
- * hold charges in advance; the others are kept because objects or scopes of the slot belong to them.
+ * hold charges in advance; the others are kept because objects or scopes of the slot belong to
+ * them.
  *
  * <p>Open addressing with linear probing; all access by the slot's owner.
  */
@@ -131,7 +132,9 @@ final class SlotStocks {
     }
   }
 
-  /** The high bits of the product, as many as the table has: ids in sequence spread over all of it. */
+  /**
+   * The high bits of the product, as many as the table has: ids in sequence spread over all of it.
+   */
   static int home(int id, int mask) {
     return (id * 0x9E3779B9) >>> Integer.numberOfLeadingZeros(mask);
   }

@@ -5,14 +5,16 @@ import io.memcg4j.memcg.MemoryLimitException;
 import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.CpuSlot;
 import java.lang.foreign.MemorySegment;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Allocates off-heap memory of any size, charged to the group of the calling thread's scope.
  *
- * <p>Objects are addressed by {@code long}s and accessed through {@link #MEMORY}, or by segments that
- * are bounded to the size asked for. They live until they are freed, by whichever thread. Sizes up to
- * 8192 come from 48 size classes, the kernel's among them; larger ones take whole pages.
+ * <p>Objects are addressed by {@code long}s and accessed through {@link #MEMORY}, or by segments
+ * that are bounded to the size asked for. They live until they are freed, by whichever thread.
+ * Sizes up to 8192 come from 48 size classes, the kernel's among them; larger ones take whole
+ * pages.
  *
  * <p>Outside any scope everything works and nothing is charged, as for a task in the root cgroup.
  * Inside, a new object costs its size class and a share of the metadata; what is refused throws
@@ -20,13 +22,13 @@ import org.jspecify.annotations.Nullable;
  * ones. Freeing gives the charge back to whoever paid, also after their group was removed.
  *
  * <p>A free of anything but an allocated object throws {@link IllegalArgumentException} and changes
- * nothing: wild, interior, double and foreign addresses are told from metadata on the Java heap. Two
- * frees of one object at the same time may both return; the object is freed once and the other free is
- * counted in {@link SlabInfo#nrBadFrees}. An address that was freed and has been allocated again
- * cannot be told from a good one.
+ * nothing: wild, interior, double and foreign addresses are told from metadata on the Java heap.
+ * Two frees of one object at the same time may both return; the object is freed once and the other
+ * free is counted in {@link SlabInfo#nrBadFrees}. An address that was freed and has been allocated
+ * again cannot be told from a good one.
  *
- * <p>Thread-safe. Linux only. Memory that is no longer used goes back to the OS after about a second,
- * at once with {@link #shrink}.
+ * <p>Thread-safe. Linux only. Memory that is no longer used goes back to the OS after about a
+ * second, at once with {@link #shrink}.
  *
  * <p>Origin: kmalloc, kfree, krealloc and ksize of Linux mm/slub.c.
  */
@@ -41,8 +43,8 @@ public final class Kmalloc implements AutoCloseable {
   public static final int MAX_CACHE_SIZE = SizeClasses.MAX_SIZE;
 
   /**
-   * All memory of the process, by address: {@code MEMORY.get(ValueLayout.JAVA_LONG, address)}. Access
-   * to an address that is not part of an allocated object corrupts memory or ends the JVM.
+   * All memory of the process, by address: {@code MEMORY.get(ValueLayout.JAVA_LONG, address)}.
+   * Access to an address that is not part of an allocated object corrupts memory or ends the JVM.
    */
   public static final MemorySegment MEMORY = Mmap.MEMORY;
 
@@ -116,8 +118,12 @@ public final class Kmalloc implements AutoCloseable {
     public Builder rangeBytes(long nrBytes) {
       if (nrBytes < MIN_RANGE_BYTES || nrBytes > MAX_RANGE_BYTES) {
         throw new IllegalArgumentException(
-            "range size out of range: rangeBytes=%d legal=%d..%d"
-                .formatted(nrBytes, MIN_RANGE_BYTES, MAX_RANGE_BYTES));
+            String.format(
+                Locale.ROOT,
+                "range size out of range: rangeBytes=%d legal=%d..%d",
+                nrBytes,
+                MIN_RANGE_BYTES,
+                MAX_RANGE_BYTES));
       }
       rangeBytes = nrBytes;
       return this;
@@ -150,7 +156,8 @@ public final class Kmalloc implements AutoCloseable {
    * Allocates an object with undefined content.
    *
    * @param nrBytes 0 to the size of the range; 0 gives {@link #ZERO_SIZE}
-   * @return its address, aligned to the largest power of two that divides its size class, at least 8
+   * @return its address, aligned to the largest power of two that divides its size class, at least
+   *     8
    * @throws MemoryLimitException if a limit, or the OS, refuses
    * @throws IllegalArgumentException if the size is out of range
    */
@@ -220,8 +227,8 @@ public final class Kmalloc implements AutoCloseable {
   }
 
   /**
-   * Changes the size of an object, in place where the new size fits, else by moving it. Contents are
-   * kept up to the smaller size; bytes beyond are undefined.
+   * Changes the size of an object, in place where the new size fits, else by moving it. Contents
+   * are kept up to the smaller size; bytes beyond are undefined.
    *
    * @param address an allocated object; {@link #NULL} or {@link #ZERO_SIZE} to allocate
    * @param nrBytes the new size; 0 frees the object and gives {@link #ZERO_SIZE}
@@ -246,8 +253,8 @@ public final class Kmalloc implements AutoCloseable {
   }
 
   /**
-   * Allocates an object as a segment, bounded to the size asked for. The segment knows nothing of the
-   * object's life: accessing it after the free is an error that goes unnoticed.
+   * Allocates an object as a segment, bounded to the size asked for. The segment knows nothing of
+   * the object's life: accessing it after the free is an error that goes unnoticed.
    *
    * @param nrBytes 0 to the size of the range
    * @return a native segment of {@code nrBytes}
@@ -314,7 +321,11 @@ public final class Kmalloc implements AutoCloseable {
   public static long roundUp(long nrBytes) {
     if (nrBytes < 0 || nrBytes > MAX_ROUNDED_BYTES) {
       throw new IllegalArgumentException(
-          "size out of range: nrBytes=%d legal=0..%d".formatted(nrBytes, MAX_ROUNDED_BYTES));
+          String.format(
+              Locale.ROOT,
+              "size out of range: nrBytes=%d legal=0..%d",
+              nrBytes,
+              MAX_ROUNDED_BYTES));
     }
     if (nrBytes == 0) {
       return 0;
@@ -354,8 +365,8 @@ public final class Kmalloc implements AutoCloseable {
 
   /**
    * Ends allocation and gives all address space back, if nothing is allocated. A thread that has a
-   * scope open may have objects ready on its slot: then the address space goes back when the last of
-   * those threads has left its scope, or been on a slow path.
+   * scope open may have objects ready on its slot: then the address space goes back when the last
+   * of those threads has left its scope, or been on a slow path.
    *
    * @throws IllegalStateException if objects are still allocated: they are reported, and the
    *     allocator stays open
@@ -365,8 +376,11 @@ public final class Kmalloc implements AutoCloseable {
     long nrLive = allocator.close();
     if (nrLive > 0) {
       throw new IllegalStateException(
-          "allocator closed with live objects: nrObjects=%d %s"
-              .formatted(nrLive, LiveObjects.report(allocator, -1)));
+          String.format(
+              Locale.ROOT,
+              "allocator closed with live objects: nrObjects=%d %s",
+              nrLive,
+              LiveObjects.report(allocator, -1)));
     }
   }
 
@@ -475,8 +489,7 @@ public final class Kmalloc implements AutoCloseable {
      * @return the address, or {@link #NULL} if refused
      */
     public long tryAllocateAligned(long nrBytes, long alignment) {
-      return refreshed(
-          kmalloc.allocateAligned(scope, nrBytes, alignment, SlabAllocator.MAY_FAIL));
+      return refreshed(kmalloc.allocateAligned(scope, nrBytes, alignment, SlabAllocator.MAY_FAIL));
     }
 
     /**
@@ -594,8 +607,8 @@ public final class Kmalloc implements AutoCloseable {
   }
 
   /**
-   * Allocates from another word, on a slot that is armed for the calling thread's scope. Charges that
-   * a limit could refuse are the slow path's, so that it is asked once.
+   * Allocates from another word, on a slot that is armed for the calling thread's scope. Charges
+   * that a limit could refuse are the slow path's, so that it is asked once.
    */
   private long refill(Magazines magazines, int index) {
     SlabGeometry geometry = classes[index];
@@ -624,19 +637,21 @@ public final class Kmalloc implements AutoCloseable {
     long limit = Math.min(allocator.range().rangeBytes(), MAX_REQUEST_BYTES);
     if (nrBytes < 0 || nrBytes > limit) {
       throw new IllegalArgumentException(
-          "size out of range: nrBytes=%d legal=0..%d".formatted(nrBytes, limit));
+          String.format(Locale.ROOT, "size out of range: nrBytes=%d legal=0..%d", nrBytes, limit));
     }
   }
 
-  private static final long MAX_REQUEST_BYTES =
-      MemCgroup.MAX_REQUEST_PAGES << MemCgroup.PAGE_SHIFT;
+  private static final long MAX_REQUEST_BYTES = MemCgroup.MAX_REQUEST_PAGES << MemCgroup.PAGE_SHIFT;
 
   private long allocateAligned(@Nullable Scope scope, long nrBytes, long alignment, int flags) {
     long limit = allocator.range().rangeBytes();
     if (alignment < 1 || alignment > limit || Long.bitCount(alignment) != 1) {
       throw new IllegalArgumentException(
-          "alignment out of range: alignment=%d legal=power of two 1..%d"
-              .formatted(alignment, limit));
+          String.format(
+              Locale.ROOT,
+              "alignment out of range: alignment=%d legal=power of two 1..%d",
+              alignment,
+              limit));
     }
     if (nrBytes <= 0 || alignment <= MIN_ALIGNMENT) {
       return allocateSlow(scope, nrBytes, flags);

@@ -2,6 +2,7 @@ package io.memcg4j.slab;
 
 import io.memcg4j.memcg.MemoryLimitException;
 import io.memcg4j.objcg.Scope;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -53,19 +54,28 @@ public final class KmemCache implements AutoCloseable {
   public static KmemCache create(Kmalloc kmalloc, String name, int objectSize, int alignment) {
     if (name.isEmpty() || name.chars().anyMatch(Character::isWhitespace)) {
       throw new IllegalArgumentException(
-          "cache name not legal: name='%s' legal=not empty, no white space".formatted(name));
+          String.format(
+              Locale.ROOT,
+              "cache name not legal: name='%s' legal=not empty, no white space",
+              name));
     }
     if (objectSize < 1 || objectSize > Kmalloc.MAX_CACHE_SIZE) {
       throw new IllegalArgumentException(
-          "object size out of range: cache=%s objectSize=%d legal=1..%d"
-              .formatted(name, objectSize, Kmalloc.MAX_CACHE_SIZE));
+          String.format(
+              Locale.ROOT,
+              "object size out of range: cache=%s objectSize=%d legal=1..%d",
+              name,
+              objectSize,
+              Kmalloc.MAX_CACHE_SIZE));
     }
-    if (alignment < 1
-        || alignment > Kmalloc.MAX_CACHE_SIZE
-        || Integer.bitCount(alignment) != 1) {
+    if (alignment < 1 || alignment > Kmalloc.MAX_CACHE_SIZE || Integer.bitCount(alignment) != 1) {
       throw new IllegalArgumentException(
-          "alignment out of range: cache=%s alignment=%d legal=power of two 1..%d"
-              .formatted(name, alignment, Kmalloc.MAX_CACHE_SIZE));
+          String.format(
+              Locale.ROOT,
+              "alignment out of range: cache=%s alignment=%d legal=power of two 1..%d",
+              name,
+              alignment,
+              Kmalloc.MAX_CACHE_SIZE));
     }
     int step = Math.max(alignment, MIN_ALIGNMENT);
     int stride = (objectSize + step - 1) & -step;
@@ -180,8 +190,12 @@ public final class KmemCache implements AutoCloseable {
     long nrLive = LiveObjects.count(allocator, geometry.cacheIndex());
     if (nrLive > 0) {
       throw new IllegalStateException(
-          "cache closed with live objects: cache=%s nrObjects=%d %s"
-              .formatted(name, nrLive, LiveObjects.report(allocator, geometry.cacheIndex())));
+          String.format(
+              Locale.ROOT,
+              "cache closed with live objects: cache=%s nrObjects=%d %s",
+              name,
+              nrLive,
+              LiveObjects.report(allocator, geometry.cacheIndex())));
     }
     closed = true;
   }

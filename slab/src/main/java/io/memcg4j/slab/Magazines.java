@@ -66,7 +66,10 @@ final class Magazines implements PreCharged {
     return home;
   }
 
-  /** Whether objects of this stock are charged: not those of the root or of an unaccounted allocator. */
+  /**
+   * Whether objects of this stock are charged: not those of the root or of an unaccounted
+   * allocator.
+   */
   boolean isCharged() {
     return charged;
   }

@@ -7,13 +7,15 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.util.Locale;
 
 /**
- * Pages from Linux by {@code mmap}, and the one whole-address-space segment: all restricted calls of
- * the project are in this class.
+ * Pages from Linux by {@code mmap}, and the one whole-address-space segment: all restricted calls
+ * of the project are in this class.
  *
- * <p>Address space is reserved without access rights and opened piece by piece, so that a system that
- * does not overcommit refuses at {@link #commit}, where it can be answered, and not at first touch.
+ * <p>Address space is reserved without access rights and opened piece by piece, so that a system
+ * that does not overcommit refuses at {@link #commit}, where it can be answered, and not at first
+ * touch.
  */
 @SuppressWarnings("restricted")
 final class Mmap implements Mapper {
@@ -35,7 +37,8 @@ final class Mmap implements Mapper {
     String os = System.getProperty("os.name", "");
     if (!os.equals("Linux")) {
       throw new IllegalStateException(
-          "slab memory needs the mmap of Linux: os.name=%s legal=Linux".formatted(os));
+          String.format(
+              Locale.ROOT, "slab memory needs the mmap of Linux: os.name=%s legal=Linux", os));
     }
     mmap =
         function(
@@ -43,7 +46,8 @@ final class Mmap implements Mapper {
             FunctionDescriptor.of(
                 JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
     munmap = function("munmap", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
-    mprotect = function("mprotect", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
+    mprotect =
+        function("mprotect", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
     madvise = function("madvise", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
   }
 
@@ -56,9 +60,7 @@ final class Mmap implements Mapper {
   public long reserve(long nrBytes) {
     try {
       long address =
-          (long)
-              mmap.invokeExact(
-                  0L, nrBytes, PROT_NONE, MAP_PRIVATE_ANONYMOUS_NORESERVE, -1, 0L);
+          (long) mmap.invokeExact(0L, nrBytes, PROT_NONE, MAP_PRIVATE_ANONYMOUS_NORESERVE, -1, 0L);
       return address == MAP_FAILED ? 0 : address;
     } catch (Throwable t) {
       throw impossible(t);

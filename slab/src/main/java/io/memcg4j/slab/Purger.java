@@ -3,9 +3,9 @@ package io.memcg4j.slab;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Gives memory back to the OS that has not been used again for a second: emptied slabs, and those that
- * others emptied while their slot is idle. A daemon thread does it, which exists only while there is
- * something to give back.
+ * Gives memory back to the OS that has not been used again for a second: emptied slabs, and those
+ * that others emptied while their slot is idle. A daemon thread does it, which exists only while
+ * there is something to give back.
  */
 final class Purger {
   /*

@@ -2,8 +2,8 @@ package io.memcg4j.slab;
 
 /**
  * The object sizes of {@link Kmalloc}: every 8 bytes up to 64, then 4 steps a doubling up to 1024,
- * then 8 steps a doubling up to 8192. The kernel's 8, 16, 32, 64, 96, 128, 192, 256 … 8192 are among
- * them.
+ * then 8 steps a doubling up to 8192. The kernel's 8, 16, 32, 64, 96, 128, 192, 256 … 8192 are
+ * among them.
  *
  * <p>Finer than the kernel's, because real programs ask for a power of two plus a header: with the
  * kernel's 13 classes the traces are charged up to 1.92 times what they request.

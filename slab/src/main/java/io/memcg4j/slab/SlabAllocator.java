@@ -8,13 +8,14 @@ import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.PerCpu;
 import io.memcg4j.percpu.SlotWork;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The engine behind {@link Kmalloc} and {@link KmemCache}: the slow halves of the walks "allocate" and
- * "free", found by scope.
+ * The engine behind {@link Kmalloc} and {@link KmemCache}: the slow halves of the walks "allocate"
+ * and "free", found by scope.
  *
  * <p>An operation runs on the slot of the thread's scope; if the thread has none, on a shared slot
  * that is claimed for the length of the operation.
@@ -54,8 +55,7 @@ final class SlabAllocator {
     this.slotSlabs =
         new PerCpu<>(registry.slots(), i -> new SlotSlabs(this, registry.slots().slot(i)));
     this.overflowMagazines =
-        new Magazines(
-            new SlotSlabs(this, registry.slots().overflow()), registry.noStock(), false);
+        new Magazines(new SlotSlabs(this, registry.slots().overflow()), registry.noStock(), false);
     this.shrink =
         new SlotWork(registry.slots()) {
           @Override
@@ -125,8 +125,11 @@ final class SlabAllocator {
   void requireSameTree(Scope scope) {
     if (ObjCgroups.of(scope.current().group()) != registry) {
       throw new IllegalArgumentException(
-          "scope of another tree: scope=%s tree=%s"
-              .formatted(scope, registry.rootHandle().group()));
+          String.format(
+              Locale.ROOT,
+              "scope of another tree: scope=%s tree=%s",
+              scope,
+              registry.rootHandle().group()));
     }
   }
 
@@ -165,7 +168,8 @@ final class SlabAllocator {
       try {
         address = allocate(mine, stock, geometry, nrBytes, alignChunks, flags);
         if (address == NULL && mine.refusedBy() == null) {
-          // What slots keep, and what waits for the purge, may be enough. Nothing is under way here.
+          // What slots keep, and what waits for the purge, may be enough. Nothing is under way
+          // here.
           shrink(slot);
           address = allocate(mine, stock, geometry, nrBytes, alignChunks, flags);
         }
@@ -348,10 +352,21 @@ final class SlabAllocator {
   IllegalArgumentException badFree(String reason, long address, @Nullable Slab slab) {
     return new IllegalArgumentException(
         slab == null
-            ? "%s: address=0x%x range=0x%x..0x%x"
-                .formatted(reason, address, range.base(), range.base() + range.rangeBytes())
-            : "%s: address=0x%x slab=0x%x offset=%d objectSize=%d"
-                .formatted(reason, address, slab.base, address - slab.base, objectSize(slab)));
+            ? String.format(
+                Locale.ROOT,
+                "%s: address=0x%x range=0x%x..0x%x",
+                reason,
+                address,
+                range.base(),
+                range.base() + range.rangeBytes())
+            : String.format(
+                Locale.ROOT,
+                "%s: address=0x%x slab=0x%x offset=%d objectSize=%d",
+                reason,
+                address,
+                slab.base,
+                address - slab.base,
+                objectSize(slab)));
   }
 
   private static long objectSize(Slab slab) {
@@ -557,10 +572,13 @@ final class SlabAllocator {
     if (nrLive == 0) {
       closed = true;
       purger.close();
-      // Any order of the two on a slot is right: with allocation closed neither makes work for the other.
+      // Any order of the two on a slot is right: with allocation closed neither makes work for the
+      // other.
       registry.rootHandle().group().drain();
       Scope scope = registry.currentScope();
-      registry.slots().submit(new Detach(), scope != null && scope.holdsSlot() ? scope.slot() : null);
+      registry
+          .slots()
+          .submit(new Detach(), scope != null && scope.holdsSlot() ? scope.slot() : null);
     }
     return nrLive;
   }

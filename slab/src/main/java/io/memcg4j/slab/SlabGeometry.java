@@ -7,8 +7,8 @@ import io.memcg4j.memcg.MemCgroup;
  *
  * <p>A slab is a run of chunks filled with objects from its start. Objects are grouped into
  * <em>words</em>: up to 64 neighbours that share one long of the free bitmap and one owner. A word
- * spans at most a page if its objects are smaller than that, so that a tenant with a single object of
- * a class pins at most a page for it.
+ * spans at most a page if its objects are smaller than that, so that a tenant with a single object
+ * of a class pins at most a page for it.
  *
  * @param cacheIndex number of the cache in its allocator
  * @param objectSize bytes from one object to the next

@@ -1,12 +1,12 @@
 package io.memcg4j.slab;
 
-import io.memcg4j.memcg.MemCgroup;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One reserved range of addresses, in chunks of 32 KiB, and which slab or large object each belongs
- * to. Hands out runs of chunks, keeps emptied ones for a moment and gives their memory back to the OS.
+ * to. Hands out runs of chunks, keeps emptied ones for a moment and gives their memory back to the
+ * OS.
  */
 final class SlabRange {
   /*
@@ -67,7 +68,8 @@ final class SlabRange {
       address = mapper.reserve((wanted + 1) << CHUNK_SHIFT);
       if (address == 0 && (wanted >>>= 1) < MIN_RANGE_CHUNKS) {
         throw new IllegalStateException(
-            "address space refused by the OS: rangeBytes=%d".formatted(rangeBytes));
+            String.format(
+                Locale.ROOT, "address space refused by the OS: rangeBytes=%d", rangeBytes));
       }
     }
     reservation = address;
@@ -188,8 +190,7 @@ final class SlabRange {
   }
 
   private Slab publish(SlabGeometry geometry, int run, int nrRunChunks, boolean large) {
-    Slab slab =
-        new Slab(geometry, run, nrRunChunks, base + ((long) run << CHUNK_SHIFT), large);
+    Slab slab = new Slab(geometry, run, nrRunChunks, base + ((long) run << CHUNK_SHIFT), large);
     @Nullable Slab[] array = slabs;
     if (run + nrRunChunks > array.length) {
       array = Arrays.copyOf(array, Math.max(run + nrRunChunks, array.length * 2));
@@ -320,8 +321,8 @@ final class SlabRange {
   }
 
   /**
-   * Gives memory back to the OS, without the lock, and then the addresses back to use. Whoever comes
-   * later, with victims or without, finds the addresses of those before in use again.
+   * Gives memory back to the OS, without the lock, and then the addresses back to use. Whoever
+   * comes later, with victims or without, finds the addresses of those before in use again.
    */
   private void discard(List<Slab> victims) {
     discarding.lock();

@@ -163,8 +163,7 @@ final class SlotSlabs {
     return magazine.allocate();
   }
 
-  private @Nullable Word nextWord(
-      Magazines magazines, Magazine magazine, SlabGeometry geometry) {
+  private @Nullable Word nextWord(Magazines magazines, Magazine magazine, SlabGeometry geometry) {
     if (remoteHead != null) {
       collectRemoteFrees();
     }
@@ -312,8 +311,8 @@ final class SlotSlabs {
   }
 
   /**
-   * A word that is not active has more free objects than before: list it if it had none, or let it go
-   * if it has nothing else. The owner's stock may be gone afterwards.
+   * A word that is not active has more free objects than before: list it if it had none, or let it
+   * go if it has nothing else. The owner's stock may be gone afterwards.
    */
   private void settle(Magazines magazines, Magazine magazine, Word word, boolean wasFull) {
     long free = word.free();

@@ -7,8 +7,8 @@ import java.lang.invoke.VarHandle;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Up to 64 neighbouring objects of a slab: which of them are free, and who owns them. The unit that a
- * handle is charged for in advance.
+ * Up to 64 neighbouring objects of a slab: which of them are free, and who owns them. The unit that
+ * a handle is charged for in advance.
  */
 final class Word {
   /*

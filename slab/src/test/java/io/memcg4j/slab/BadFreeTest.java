@@ -17,7 +17,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** A free of anything but an allocated object throws and changes nothing, wherever it comes from. */
+/**
+ * A free of anything but an allocated object throws and changes nothing, wherever it comes from.
+ */
 final class BadFreeTest {
   private static final int NR_SCOPE_SLOTS = 3;
   private static final int[] SIZES = {8, 64, 100, 1000, 4000, 8192, 9000, 100_000, 3 << 20};
@@ -82,44 +84,40 @@ final class BadFreeTest {
           }
         }
         case OTHER_SLOT ->
-            Instance.elsewhere(
-                () -> {
-                  try (Scope _ = other.enter()) {
-                    body.run(kmalloc::free);
-                  }
-                  return null;
-                });
+            Instance.elsewhere(() -> {
+              try (Scope _ = other.enter()) {
+                body.run(kmalloc::free);
+              }
+              return null;
+            });
         case OTHER_SLOT_BOUND ->
-            Instance.elsewhere(
-                () -> {
-                  try (Scope inner = handle.enter()) {
-                    body.run(kmalloc.bind(inner)::free);
-                  }
-                  return null;
-                });
+            Instance.elsewhere(() -> {
+              try (Scope inner = handle.enter()) {
+                body.run(kmalloc.bind(inner)::free);
+              }
+              return null;
+            });
         case NO_SCOPE ->
-            Instance.elsewhere(
-                () -> {
-                  body.run(kmalloc::free);
-                  return null;
-                });
+            Instance.elsewhere(() -> {
+              body.run(kmalloc::free);
+              return null;
+            });
         case OVERFLOW ->
-            Instance.elsewhere(
-                () -> {
-                  List<CpuSlot> held = new ArrayList<>();
-                  for (int i = 0; i < NR_SCOPE_SLOTS; i++) {
-                    var slot = kmalloc.allocator().registry().slots().slot(i);
-                    if (kmalloc.allocator().registry().slots().tryClaim(slot)) {
-                      held.add(slot);
-                    }
-                  }
-                  try (Scope inner = other.enter()) {
-                    assertTrue(!inner.holdsSlot());
-                    body.run(kmalloc::free);
-                  }
-                  held.forEach(CpuSlot::release);
-                  return null;
-                });
+            Instance.elsewhere(() -> {
+              List<CpuSlot> held = new ArrayList<>();
+              for (int i = 0; i < NR_SCOPE_SLOTS; i++) {
+                var slot = kmalloc.allocator().registry().slots().slot(i);
+                if (kmalloc.allocator().registry().slots().tryClaim(slot)) {
+                  held.add(slot);
+                }
+              }
+              try (Scope inner = other.enter()) {
+                assertTrue(!inner.holdsSlot());
+                body.run(kmalloc::free);
+              }
+              held.forEach(CpuSlot::release);
+              return null;
+            });
       }
     }
 
@@ -159,8 +157,7 @@ final class BadFreeTest {
       for (long address : live) {
         charge += Instance.chargeOf(kmalloc.usableSize(address));
       }
-      assertEquals(
-          Instance.roundToPages(charge), instance.drainedUsage(handle.group()), "charges");
+      assertEquals(Instance.roundToPages(charge), instance.drainedUsage(handle.group()), "charges");
       live.forEach(kmalloc::free);
       instance.assertNothingLeft();
       instance.close();
@@ -196,17 +193,28 @@ final class BadFreeTest {
       long base = range.base();
       long end = base + range.rangeBytes();
       world.remember();
-      world.at(
-          free -> {
-            for (long address :
-                new long[] {
-                  1, 8, 15, 17, -1, Long.MIN_VALUE, Long.MAX_VALUE, base - 1, base - 8, end, end - 8,
-                  end - 1, end + (1L << 40), base + range.rangeBytes() / 2
-                }) {
-              assertRefused(world, free, address, "wild free");
-              world.assertUnchanged("address=" + address);
-            }
-          });
+      world.at(free -> {
+        for (long address :
+            new long[] {
+              1,
+              8,
+              15,
+              17,
+              -1,
+              Long.MIN_VALUE,
+              Long.MAX_VALUE,
+              base - 1,
+              base - 8,
+              end,
+              end - 8,
+              end - 1,
+              end + (1L << 40),
+              base + range.rangeBytes() / 2
+            }) {
+          assertRefused(world, free, address, "wild free");
+          world.assertUnchanged("address=" + address);
+        }
+      });
     }
   }
 
@@ -215,19 +223,18 @@ final class BadFreeTest {
   void free_interiorAddress_throwsAndChangesNothing(Place place) throws Exception {
     try (World world = new World(place)) {
       world.remember();
-      world.at(
-          free -> {
-            for (long address : world.live) {
-              long usable = world.kmalloc.usableSize(address);
-              for (long offset : new long[] {1, 4, usable / 2 + 1, usable - 1}) {
-                assertRefused(world, free, address + offset, "free of an interior address");
-              }
-              if (usable > 8) {
-                assertRefused(world, free, address + 8, "free of an interior address");
-              }
-            }
-            world.assertUnchanged("interior");
-          });
+      world.at(free -> {
+        for (long address : world.live) {
+          long usable = world.kmalloc.usableSize(address);
+          for (long offset : new long[] {1, 4, usable / 2 + 1, usable - 1}) {
+            assertRefused(world, free, address + offset, "free of an interior address");
+          }
+          if (usable > 8) {
+            assertRefused(world, free, address + 8, "free of an interior address");
+          }
+        }
+        world.assertUnchanged("interior");
+      });
     }
   }
 
@@ -237,20 +244,19 @@ final class BadFreeTest {
   void free_tailOfASlab_throwsAndChangesNothing(Place place) throws Exception {
     try (World world = new World(place)) {
       world.remember();
-      world.at(
-          free -> {
-            for (long address : world.live) {
-              Slab slab = world.instance.allocator().slabOf(address);
-              long end = slab.base + ((long) slab.nrChunks << SlabGeometry.CHUNK_SHIFT);
-              if (slab.large) {
-                continue;
-              }
-              for (long tail = slab.base + slab.usableBytes; tail < end; tail += slab.objectSize) {
-                assertRefused(world, free, tail, "free of an interior address");
-              }
-            }
-            world.assertUnchanged("tail");
-          });
+      world.at(free -> {
+        for (long address : world.live) {
+          Slab slab = world.instance.allocator().slabOf(address);
+          long end = slab.base + ((long) slab.nrChunks << SlabGeometry.CHUNK_SHIFT);
+          if (slab.large) {
+            continue;
+          }
+          for (long tail = slab.base + slab.usableBytes; tail < end; tail += slab.objectSize) {
+            assertRefused(world, free, tail, "free of an interior address");
+          }
+        }
+        world.assertUnchanged("tail");
+      });
     }
   }
 
@@ -259,22 +265,21 @@ final class BadFreeTest {
   void free_neverAllocatedNeighbour_throwsAndChangesNothing(Place place) throws Exception {
     try (World world = new World(place)) {
       world.remember();
-      world.at(
-          free -> {
-            for (long address : List.copyOf(world.live)) {
-              Slab slab = world.instance.allocator().slabOf(address);
-              if (slab.large) {
-                continue;
-              }
-              long last = slab.base + slab.usableBytes - slab.objectSize;
-              for (long neighbour = slab.base; neighbour <= last; neighbour += slab.objectSize) {
-                if (!world.live.contains(neighbour)) {
-                  assertRefused(world, free, neighbour, "double free");
-                }
-              }
+      world.at(free -> {
+        for (long address : List.copyOf(world.live)) {
+          Slab slab = world.instance.allocator().slabOf(address);
+          if (slab.large) {
+            continue;
+          }
+          long last = slab.base + slab.usableBytes - slab.objectSize;
+          for (long neighbour = slab.base; neighbour <= last; neighbour += slab.objectSize) {
+            if (!world.live.contains(neighbour)) {
+              assertRefused(world, free, neighbour, "double free");
             }
-            world.assertUnchanged("never allocated");
-          });
+          }
+        }
+        world.assertUnchanged("never allocated");
+      });
     }
   }
 
@@ -297,29 +302,24 @@ final class BadFreeTest {
         if (!firstAtPlace) {
           victims.forEach(world.kmalloc::free);
         }
-        world.at(
-            free -> {
-              if (firstAtPlace) {
-                victims.forEach(free::accept);
-              }
-              world.remember();
-              for (long address : victims) {
-                for (int again = 0; again < 3; again++) {
-                  assertRefused(world, free, address, secondFree(victims.indexOf(address)));
-                }
-              }
-              world.assertUnchanged("second free, first at place: " + firstAtPlace);
-            });
+        world.at(free -> {
+          if (firstAtPlace) {
+            victims.forEach(free::accept);
+          }
+          world.remember();
+          for (long address : victims) {
+            for (int again = 0; again < 3; again++) {
+              assertRefused(world, free, address, secondFree(victims.indexOf(address)));
+            }
+          }
+          world.assertUnchanged("second free, first at place: " + firstAtPlace);
+        });
         for (long address : victims) {
           // And by the owner once more, whether or not its slot has collected.
-          assertRefused(
-              world, world.kmalloc::free, address, secondFree(victims.indexOf(address)));
-          assertThrows(
-              IllegalArgumentException.class, () -> world.kmalloc.usableSize(address));
-          assertThrows(
-              IllegalArgumentException.class, () -> world.kmalloc.reallocate(address, 10));
-          assertThrows(
-              IllegalArgumentException.class, () -> world.kmalloc.reallocate(address, 0));
+          assertRefused(world, world.kmalloc::free, address, secondFree(victims.indexOf(address)));
+          assertThrows(IllegalArgumentException.class, () -> world.kmalloc.usableSize(address));
+          assertThrows(IllegalArgumentException.class, () -> world.kmalloc.reallocate(address, 10));
+          assertThrows(IllegalArgumentException.class, () -> world.kmalloc.reallocate(address, 0));
         }
         world.assertUnchanged("by the owner");
       }
@@ -339,18 +339,16 @@ final class BadFreeTest {
       victims.forEach(world.kmalloc::free);
       world.kmalloc.shrink();
       world.remember();
-      world.at(
-          free -> {
-            for (long address : victims) {
-              IllegalArgumentException e =
-                  assertThrows(IllegalArgumentException.class, () -> free.accept(address));
-              assertTrue(e.getMessage().contains(" free"), e::getMessage);
-              assertTrue(
-                  e.getMessage().contains("address=0x" + Long.toHexString(address)),
-                  e::getMessage);
-            }
-            world.assertUnchanged("after shrink");
-          });
+      world.at(free -> {
+        for (long address : victims) {
+          IllegalArgumentException e =
+              assertThrows(IllegalArgumentException.class, () -> free.accept(address));
+          assertTrue(e.getMessage().contains(" free"), e::getMessage);
+          assertTrue(
+              e.getMessage().contains("address=0x" + Long.toHexString(address)), e::getMessage);
+        }
+        world.assertUnchanged("after shrink");
+      });
     }
   }
 
@@ -366,13 +364,12 @@ final class BadFreeTest {
         foreign.add(sameTree.allocate(size));
       }
       world.remember();
-      world.at(
-          free -> {
-            for (long address : foreign) {
-              assertRefused(world, free, address, "wild free");
-            }
-            world.assertUnchanged("foreign");
-          });
+      world.at(free -> {
+        for (long address : foreign) {
+          assertRefused(world, free, address, "wild free");
+        }
+        world.assertUnchanged("foreign");
+      });
       for (int i = 0; i < foreign.size(); i += 2) {
         stranger.kmalloc.free(foreign.get(i));
         sameTree.free(foreign.get(i + 1));
@@ -400,8 +397,7 @@ final class BadFreeTest {
     try (Instance instance = Instance.create()) {
       long address = instance.kmalloc.allocate(100);
       IllegalArgumentException e =
-          assertThrows(
-              IllegalArgumentException.class, () -> instance.kmalloc.free(address + 3));
+          assertThrows(IllegalArgumentException.class, () -> instance.kmalloc.free(address + 3));
       Slab slab = instance.allocator().slabOf(address);
       assertEquals(
           "free of an interior address: address=0x%x slab=0x%x offset=%d objectSize=112"
@@ -425,13 +421,12 @@ final class BadFreeTest {
             objects[i] = instance.kmalloc.allocate(64);
           }
           var task =
-              new FutureTask<>(
-                  () -> {
-                    try (Scope _ = handle.enter()) {
-                      barrier.await();
-                      return freeAll(instance.kmalloc, objects);
-                    }
-                  });
+              new FutureTask<>(() -> {
+                try (Scope _ = handle.enter()) {
+                  barrier.await();
+                  return freeAll(instance.kmalloc, objects);
+                }
+              });
           new Thread(task).start();
           barrier.await();
           int nrHere = freeAll(instance.kmalloc, objects);

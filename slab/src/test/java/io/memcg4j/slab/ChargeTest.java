@@ -79,21 +79,19 @@ final class ChargeTest {
           Instance.roundToPages(250 * Instance.chargeOf(200)) + (1 << 20),
           instance.drainedUsage(a.group()));
       assertEquals(usageOfB, instance.drainedUsage(b.group()));
-      Instance.elsewhere(
-          () -> {
-            try (Scope _ = b.enter()) {
-              ofA.subList(250, 400).forEach(instance.kmalloc::free);
-            }
-            ofA.subList(400, 501).forEach(instance.kmalloc::free);
-            return null;
-          });
+      Instance.elsewhere(() -> {
+        try (Scope _ = b.enter()) {
+          ofA.subList(250, 400).forEach(instance.kmalloc::free);
+        }
+        ofA.subList(400, 501).forEach(instance.kmalloc::free);
+        return null;
+      });
       assertEquals(0, instance.drainedUsage(a.group()));
       assertEquals(usageOfB, instance.drainedUsage(b.group()));
-      Instance.elsewhere(
-          () -> {
-            ofB.forEach(instance.kmalloc::free);
-            return null;
-          });
+      Instance.elsewhere(() -> {
+        ofB.forEach(instance.kmalloc::free);
+        return null;
+      });
       instance.assertNothingLeft();
     }
   }
@@ -151,20 +149,19 @@ final class ChargeTest {
         for (int i = 0; i < 300; i++) {
           objects.add(bound.allocate(1 + i * 20));
         }
-        Instance.elsewhere(
-            () -> {
-              try (Scope _ = ofMiddle.enter()) {
-                for (int i = 0; i < 300; i++) {
-                  objects.add(instance.kmalloc.allocate(1 + i * 20));
-                }
-              }
-              try (Scope _ = ofLeaf.enter()) {
-                for (int i = 0; i < 300; i++) {
-                  objects.add(instance.kmalloc.allocate(1 + i * 20));
-                }
-              }
-              return null;
-            });
+        Instance.elsewhere(() -> {
+          try (Scope _ = ofMiddle.enter()) {
+            for (int i = 0; i < 300; i++) {
+              objects.add(instance.kmalloc.allocate(1 + i * 20));
+            }
+          }
+          try (Scope _ = ofLeaf.enter()) {
+            for (int i = 0; i < 300; i++) {
+              objects.add(instance.kmalloc.allocate(1 + i * 20));
+            }
+          }
+          return null;
+        });
         leaf.remove();
         for (int i = 0; i < 300; i++) {
           objects.add(bound.allocate(1 + i * 20));
@@ -173,34 +170,31 @@ final class ChargeTest {
         for (int i = 0; i < 300; i++) {
           objects.add(bound.allocate(1 + i * 20));
         }
-        Instance.elsewhere(
-            () -> {
-              try (Scope _ = ofTop.enter()) {
-                for (int i = 0; i < 300; i++) {
-                  objects.add(instance.kmalloc.allocate(1 + i * 20));
-                }
-              }
-              return null;
-            });
+        Instance.elsewhere(() -> {
+          try (Scope _ = ofTop.enter()) {
+            for (int i = 0; i < 300; i++) {
+              objects.add(instance.kmalloc.allocate(1 + i * 20));
+            }
+          }
+          return null;
+        });
         long oneSeries = 0;
         for (int i = 0; i < 300; i++) {
           oneSeries += Instance.chargeOf(1 + i * 20);
         }
-        expected =
-            Instance.roundToPages(4 * oneSeries) + 2 * Instance.roundToPages(oneSeries);
+        expected = Instance.roundToPages(4 * oneSeries) + 2 * Instance.roundToPages(oneSeries);
       }
       assertEquals(expected, instance.drainedUsage(top));
       assertEquals(expected, instance.drainedUsage(instance.root));
       Collections.shuffle(objects, new Random(2));
       int half = objects.size() / 2;
       objects.subList(0, half).forEach(instance.kmalloc::free);
-      Instance.elsewhere(
-          () -> {
-            try (Scope _ = ofTop.enter()) {
-              objects.subList(half, objects.size()).forEach(instance.kmalloc::free);
-            }
-            return null;
-          });
+      Instance.elsewhere(() -> {
+        try (Scope _ = ofTop.enter()) {
+          objects.subList(half, objects.size()).forEach(instance.kmalloc::free);
+        }
+        return null;
+      });
       instance.assertNothingLeft();
       assertEquals(0, top.usage());
       top.remove();

@@ -28,10 +28,8 @@ final class CloseTest {
     IllegalStateException e =
         assertThrows(IllegalStateException.class, () -> instance.kmalloc.close());
     assertTrue(e.getMessage().contains("nrObjects=3"), e::getMessage);
-    assertTrue(
-        e.getMessage().contains("[group=/a objectSize=112 nrObjects=1]"), e::getMessage);
-    assertTrue(
-        e.getMessage().contains("[group=/a objectSize=102400 nrObjects=1]"), e::getMessage);
+    assertTrue(e.getMessage().contains("[group=/a objectSize=112 nrObjects=1]"), e::getMessage);
+    assertTrue(e.getMessage().contains("[group=/a objectSize=102400 nrObjects=1]"), e::getMessage);
     assertTrue(e.getMessage().contains("[group=/ objectSize=24 nrObjects=1]"), e::getMessage);
     assertEquals(0, instance.pages.releasedBytes());
 
@@ -87,7 +85,9 @@ final class CloseTest {
     assertEquals(0, instance.drainedUsage(instance.root));
   }
 
-  /** Another thread has a scope open, with slabs and ready objects of this allocator on its slot. */
+  /**
+   * Another thread has a scope open, with slabs and ready objects of this allocator on its slot.
+   */
   @Test
   void close_slotOfAnotherThreadHasSlabs_leavesThatThreadWorking() throws Exception {
     Instance instance = Instance.create();
@@ -97,25 +97,24 @@ final class CloseTest {
     ObjCgroup handle = instance.handle("a");
     long[] shared = new long[200];
     FutureTask<Void> task =
-        new FutureTask<>(
-            () -> {
-              try (Scope scope = handle.enter()) {
-                Kmalloc.Bound bound = instance.kmalloc.bind(scope);
-                for (int i = 0; i < shared.length; i++) {
-                  shared[i] = bound.allocate(64);
-                }
-                bound.free(bound.allocate(512));
-                ready.countDown();
-                assertTrue(closed.await(60, TimeUnit.SECONDS));
-                // The slow path of the other allocator does what was left for this slot.
-                second.free(second.allocate(64));
-                assertThrows(IllegalStateException.class, () -> bound.allocate(64));
-                assertThrows(IllegalStateException.class, () -> bound.allocate(512));
-                assertThrows(IllegalStateException.class, () -> bound.allocate(128));
-                second.free(second.allocate(64));
-              }
-              return null;
-            });
+        new FutureTask<>(() -> {
+          try (Scope scope = handle.enter()) {
+            Kmalloc.Bound bound = instance.kmalloc.bind(scope);
+            for (int i = 0; i < shared.length; i++) {
+              shared[i] = bound.allocate(64);
+            }
+            bound.free(bound.allocate(512));
+            ready.countDown();
+            assertTrue(closed.await(60, TimeUnit.SECONDS));
+            // The slow path of the other allocator does what was left for this slot.
+            second.free(second.allocate(64));
+            assertThrows(IllegalStateException.class, () -> bound.allocate(64));
+            assertThrows(IllegalStateException.class, () -> bound.allocate(512));
+            assertThrows(IllegalStateException.class, () -> bound.allocate(128));
+            second.free(second.allocate(64));
+          }
+          return null;
+        });
     Thread thread = new Thread(task, "user");
     thread.start();
     assertTrue(ready.await(60, TimeUnit.SECONDS));

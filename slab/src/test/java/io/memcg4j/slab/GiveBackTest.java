@@ -113,13 +113,12 @@ final class GiveBackTest {
           objects.add(kmalloc.allocate(256));
         }
         // The other thread has a slot of its own, so it frees remotely, as this slot is in use.
-        Instance.elsewhere(
-            () -> {
-              try (Scope _ = handle.enter()) {
-                objects.forEach(kmalloc::free);
-              }
-              return null;
-            });
+        Instance.elsewhere(() -> {
+          try (Scope _ = handle.enter()) {
+            objects.forEach(kmalloc::free);
+          }
+          return null;
+        });
         assertTrue(outer.holdsSlot());
       }
       assertEquals(0, kmalloc.info().nrObjects());
@@ -178,8 +177,7 @@ final class GiveBackTest {
         objects.forEach(kmalloc::free);
         kmalloc.shrink();
         long after = residentBytes();
-        assertTrue(
-            full - after > nrBytes * 3 / 4, () -> "before=" + full + " after=" + after);
+        assertTrue(full - after > nrBytes * 3 / 4, () -> "before=" + full + " after=" + after);
       }
       instance.assertNothingLeft();
     }

@@ -26,11 +26,7 @@ final class Instance implements AutoCloseable {
   private Instance(CpuSlots slots, long rangeBytes, boolean accounted) {
     root = MemCgroup.root(slots);
     kmalloc =
-        Kmalloc.builder(root)
-            .rangeBytes(rangeBytes)
-            .accounting(accounted)
-            .mapper(pages)
-            .build();
+        Kmalloc.builder(root).rangeBytes(rangeBytes).accounting(accounted).mapper(pages).build();
   }
 
   static Instance create() {

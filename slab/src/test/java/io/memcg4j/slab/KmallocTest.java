@@ -24,8 +24,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The general form and the bound form, one thread. */
 final class KmallocTest {
   private static final int[] SIZES = {
-    1, 7, 8, 9, 16, 24, 31, 64, 65, 96, 100, 128, 192, 500, 1000, 1024, 1025, 2048, 3000, 4096, 4097,
-    8191, 8192, 8193, 10_000, 32_768, 32_769, 65_536, 100_000, 1 << 20, 5_000_001
+    1, 7, 8, 9, 16, 24, 31, 64, 65, 96, 100, 128, 192, 500, 1000, 1024, 1025, 2048, 3000, 4096,
+    4097, 8191, 8192, 8193, 10_000, 32_768, 32_769, 65_536, 100_000, 1 << 20, 5_000_001
   };
 
   private Instance instance;
@@ -180,7 +180,8 @@ final class KmallocTest {
           for (long alignment = 1; alignment <= 1 << 20; alignment *= 2) {
             for (int size : new int[] {1, 24, 64, 100, 3000, 4096, 8192, 8193, 100_000}) {
               long address = calls.allocateAligned().call(size, alignment);
-              assertEquals(0, address & (alignment - 1), "size=" + size + " alignment=" + alignment);
+              assertEquals(
+                  0, address & (alignment - 1), "size=" + size + " alignment=" + alignment);
               assertTrue(kmalloc.usableSize(address) >= size);
               Instance.fill(address, kmalloc.usableSize(address), objects.size());
               objects.add(address);

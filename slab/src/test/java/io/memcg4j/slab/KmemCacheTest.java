@@ -20,8 +20,18 @@ import org.junit.jupiter.params.provider.CsvSource;
 final class KmemCacheTest {
   @ParameterizedTest
   @CsvSource({
-    "1, 1", "8, 8", "9, 8", "40, 8", "40, 64", "100, 256", "777, 32", "1000, 4096", "4096, 4096",
-    "5000, 8", "8192, 8192", "8, 8192"
+    "1, 1",
+    "8, 8",
+    "9, 8",
+    "40, 8",
+    "40, 64",
+    "100, 256",
+    "777, 32",
+    "1000, 4096",
+    "4096, 4096",
+    "5000, 8",
+    "8192, 8192",
+    "8, 8192"
   })
   void allocate_anySizeAndAlignment_isAlignedAndApart(int size, int alignment) {
     try (Instance instance = Instance.create();
@@ -41,8 +51,7 @@ final class KmemCacheTest {
         }
       }
       assertEquals(
-          Instance.roundToPages(300L * cache.chargeBytes()),
-          instance.drainedUsage(instance.root));
+          Instance.roundToPages(300L * cache.chargeBytes()), instance.drainedUsage(instance.root));
       objects.forEach(cache::free);
       assertEquals("c", cache.name());
       assertEquals(size, cache.objectSize());
@@ -80,8 +89,7 @@ final class KmemCacheTest {
       for (int alignment : new int[] {0, -8, 3, 24, 16_384, Integer.MIN_VALUE}) {
         IllegalArgumentException e =
             assertThrows(
-                IllegalArgumentException.class,
-                () -> KmemCache.create(kmalloc, "c", 8, alignment));
+                IllegalArgumentException.class, () -> KmemCache.create(kmalloc, "c", 8, alignment));
         assertTrue(e.getMessage().contains("alignment=" + alignment), e::getMessage);
       }
     }

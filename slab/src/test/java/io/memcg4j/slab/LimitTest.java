@@ -192,28 +192,26 @@ final class LimitTest {
       for (int t = 0; t < 8; t++) {
         int seed = t;
         tasks.add(
-            new FutureTask<>(
-                () -> {
-                  start.await(60, TimeUnit.SECONDS);
-                  hammer(instance, groups.get(seed % 4), seed, nrRefused);
-                  return null;
-                }));
+            new FutureTask<>(() -> {
+              start.await(60, TimeUnit.SECONDS);
+              hammer(instance, groups.get(seed % 4), seed, nrRefused);
+              return null;
+            }));
       }
       FutureTask<Void> sampler =
-          new FutureTask<>(
-              () -> {
-                start.await(60, TimeUnit.SECONDS);
-                while (!stop.get()) {
-                  for (MemCgroup group : groups) {
-                    long usage = group.usage();
-                    assertTrue(usage <= 1 << 20, () -> group + " usage=" + usage);
-                  }
-                  long usage = parent.usage();
-                  assertTrue(usage <= 3 << 20, () -> parent + " usage=" + usage);
-                  Thread.onSpinWait();
-                }
-                return null;
-              });
+          new FutureTask<>(() -> {
+            start.await(60, TimeUnit.SECONDS);
+            while (!stop.get()) {
+              for (MemCgroup group : groups) {
+                long usage = group.usage();
+                assertTrue(usage <= 1 << 20, () -> group + " usage=" + usage);
+              }
+              long usage = parent.usage();
+              assertTrue(usage <= 3 << 20, () -> parent + " usage=" + usage);
+              Thread.onSpinWait();
+            }
+            return null;
+          });
       tasks.forEach(task -> new Thread(task).start());
       new Thread(sampler).start();
       for (FutureTask<Void> task : tasks) {
@@ -231,8 +229,7 @@ final class LimitTest {
     }
   }
 
-  private static void hammer(
-      Instance instance, MemCgroup group, int seed, AtomicLong nrRefused) {
+  private static void hammer(Instance instance, MemCgroup group, int seed, AtomicLong nrRefused) {
     Random random = new Random(seed);
     ObjCgroup handle = ObjCgroup.of(group);
     for (int round = 0; round < 5; round++) {

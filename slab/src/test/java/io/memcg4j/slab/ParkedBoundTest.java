@@ -31,8 +31,7 @@ final class ParkedBoundTest {
   @ParameterizedTest
   @CsvSource({"65536", "262144", "1048576", "4194304", "67108864", "9223372036854775807"})
   void allocateAndFree_manyClassesOnAllSlots_parkedStaysInTheBound(long maxBytes) {
-    try (Instance instance =
-        Instance.of(CpuSlots.create(NR_SCOPE_SLOTS, NR_SHARED_SLOTS))) {
+    try (Instance instance = Instance.of(CpuSlots.create(NR_SCOPE_SLOTS, NR_SHARED_SLOTS))) {
       MemCgroup group = instance.root.create("a");
       group.setMax(maxBytes);
       ObjCgroup handle = ObjCgroup.of(group);
@@ -67,8 +66,7 @@ final class ParkedBoundTest {
   @ParameterizedTest
   @CsvSource({"65536", "1048576", "4194304", "67108864"})
   void allocateAndFree_groupsBelowALimit_parkedOfAllStaysInTheBound(long maxBytes) {
-    try (Instance instance =
-        Instance.of(CpuSlots.create(NR_SCOPE_SLOTS, NR_SHARED_SLOTS))) {
+    try (Instance instance = Instance.of(CpuSlots.create(NR_SCOPE_SLOTS, NR_SHARED_SLOTS))) {
       MemCgroup parent = instance.root.create("parent");
       parent.setMax(maxBytes);
       List<ObjCgroup> handles = new ArrayList<>();
@@ -97,8 +95,7 @@ final class ParkedBoundTest {
     }
   }
 
-  private static void useAllClasses(
-      Instance instance, Random random, List<Long> kept, int round) {
+  private static void useAllClasses(Instance instance, Random random, List<Long> kept, int round) {
     Kmalloc kmalloc = instance.kmalloc;
     List<Long> objects = new ArrayList<>();
     for (int index = 0; index < SizeClasses.COUNT; index++) {
@@ -117,8 +114,7 @@ final class ParkedBoundTest {
     objects.forEach(kmalloc::free);
   }
 
-  private static void useAllClassesOnAnySlot(
-      Instance instance, ObjCgroup handle, Random random) {
+  private static void useAllClassesOnAnySlot(Instance instance, ObjCgroup handle, Random random) {
     // A large object in between: its charge passes through the same stock.
     try (Scope _ = handle.enter()) {
       long address = instance.kmalloc.tryAllocate(8193 + random.nextInt(100_000));

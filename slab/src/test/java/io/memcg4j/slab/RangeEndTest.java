@@ -69,16 +69,15 @@ final class RangeEndTest {
       ObjCgroup handle = instance.handle("a");
       // Freed elsewhere: the idle slot that they come from has not taken them back.
       List<Long> objects =
-          Instance.elsewhere(
-              () -> {
-                List<Long> made = new ArrayList<>();
-                try (Scope _ = handle.enter()) {
-                  for (long a = kmalloc.tryAllocate(64); a != 0; a = kmalloc.tryAllocate(64)) {
-                    made.add(a);
-                  }
-                }
-                return made;
-              });
+          Instance.elsewhere(() -> {
+            List<Long> made = new ArrayList<>();
+            try (Scope _ = handle.enter()) {
+              for (long a = kmalloc.tryAllocate(64); a != 0; a = kmalloc.tryAllocate(64)) {
+                made.add(a);
+              }
+            }
+            return made;
+          });
       Scope first = handle.enter();
       try (Scope _ = handle.enter()) {
         objects.forEach(kmalloc::free);

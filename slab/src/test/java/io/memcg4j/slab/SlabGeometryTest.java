@@ -23,36 +23,33 @@ final class SlabGeometryTest {
 
   @Test
   void of_anyStride_fillsTheSlab() {
-    forAllStrides(
-        geometry -> {
-          String what = geometry.toString();
-          long slabBytes = (long) geometry.nrChunks() << SlabGeometry.CHUNK_SHIFT;
-          long wordBytes = (long) geometry.objectsPerWord() * geometry.objectSize();
-          assertTrue(geometry.usableBytes() <= slabBytes, what);
-          assertTrue(
-              geometry.nrWords() == SlabGeometry.MAX_WORDS
-                  || slabBytes - geometry.usableBytes() < wordBytes,
-              what);
-          assertTrue(slabBytes - geometry.usableBytes() <= slabBytes / 5, what);
-          assertTrue(geometry.nrWords() >= 1 && geometry.nrWords() <= SlabGeometry.MAX_WORDS, what);
-          assertTrue(geometry.nrWords() * geometry.objectsPerWord() >= 8, what);
-        });
+    forAllStrides(geometry -> {
+      String what = geometry.toString();
+      long slabBytes = (long) geometry.nrChunks() << SlabGeometry.CHUNK_SHIFT;
+      long wordBytes = (long) geometry.objectsPerWord() * geometry.objectSize();
+      assertTrue(geometry.usableBytes() <= slabBytes, what);
+      assertTrue(
+          geometry.nrWords() == SlabGeometry.MAX_WORDS
+              || slabBytes - geometry.usableBytes() < wordBytes,
+          what);
+      assertTrue(slabBytes - geometry.usableBytes() <= slabBytes / 5, what);
+      assertTrue(geometry.nrWords() >= 1 && geometry.nrWords() <= SlabGeometry.MAX_WORDS, what);
+      assertTrue(geometry.nrWords() * geometry.objectsPerWord() >= 8, what);
+    });
   }
 
   /** What a tenant with one object of a class keeps others from. */
   @Test
   void of_anyStride_wordIsAtMostAPage() {
-    forAllStrides(
-        geometry -> {
-          long wordBytes = (long) geometry.objectsPerWord() * geometry.objectSize();
-          assertTrue(
-              wordBytes <= MemCgroup.PAGE_SIZE || geometry.objectsPerWord() == 1,
-              geometry::toString);
-          assertTrue(geometry.objectsPerWord() <= 64, geometry::toString);
-          assertEquals(
-              geometry.objectsPerWord(), Long.bitCount(geometry.wordMask()), geometry::toString);
-          assertEquals(geometry.nrWords(), Long.bitCount(geometry.allWords()), geometry::toString);
-        });
+    forAllStrides(geometry -> {
+      long wordBytes = (long) geometry.objectsPerWord() * geometry.objectSize();
+      assertTrue(
+          wordBytes <= MemCgroup.PAGE_SIZE || geometry.objectsPerWord() == 1, geometry::toString);
+      assertTrue(geometry.objectsPerWord() <= 64, geometry::toString);
+      assertEquals(
+          geometry.objectsPerWord(), Long.bitCount(geometry.wordMask()), geometry::toString);
+      assertEquals(geometry.nrWords(), Long.bitCount(geometry.allWords()), geometry::toString);
+    });
   }
 
   @Test
@@ -66,15 +63,14 @@ final class SlabGeometryTest {
   void isObject_everyOffsetOfEveryStride_isExact() {
     // All multiples of 8, and the bytes around objects.
     forAllStrides(geometry -> checkEveryOffset(geometry, 8));
-    forAllStrides(
-        geometry -> {
-          Slab slab = new Slab(geometry, 0, geometry.nrChunks(), BASE, false);
-          for (long o = 0; o < geometry.usableBytes(); o += geometry.objectSize()) {
-            assertTrue(slab.isObject(BASE + o), geometry::toString);
-            assertTrue(!slab.isObject(BASE + o + 1), geometry::toString);
-            assertTrue(!slab.isObject(BASE + o + geometry.objectSize() - 1), geometry::toString);
-          }
-        });
+    forAllStrides(geometry -> {
+      Slab slab = new Slab(geometry, 0, geometry.nrChunks(), BASE, false);
+      for (long o = 0; o < geometry.usableBytes(); o += geometry.objectSize()) {
+        assertTrue(slab.isObject(BASE + o), geometry::toString);
+        assertTrue(!slab.isObject(BASE + o + 1), geometry::toString);
+        assertTrue(!slab.isObject(BASE + o + geometry.objectSize() - 1), geometry::toString);
+      }
+    });
   }
 
   private static void checkEveryOffset(SlabGeometry geometry, int step) {
