@@ -108,7 +108,18 @@ final class BenchCommandTest {
     assertTrue(text.toString().contains("1500 (1400..1900)"), text.toString());
     assertTrue(text.toString().lines().anyMatch(line -> line.matches("root/static .*")));
     assertTrue(text.toString().lines().anyMatch(line -> line.matches("linux user .*84548.*")));
-    assertTrue(text.toString().contains("user/bound scoped: 1.500 x off, aim 1.05: missed"));
+    assertTrue(
+        text.toString()
+            .contains("user/bound scoped: 1.500 x off, aim 1.05: undecided, forks differ by 36 %"));
+  }
+
+  @Test
+  void kmallocReport_quietForks_saysWhetherTheAimsWereReached() {
+    StringWriter text = new StringWriter();
+    report(1040, 1041).print(new PrintWriter(text));
+
+    assertTrue(text.toString().contains("user/bound scoped: 1.041 x off, aim 1.05: reached"));
+    assertTrue(text.toString().contains("root/bound scoped: 1.041 x off, aim 1.01: missed"));
   }
 
   /** The only test that really forks: the children's figures come back and are put together. */
@@ -138,11 +149,15 @@ final class BenchCommandTest {
   }
 
   private static KmallocReport report() {
+    return report(1900, 1400, 1500);
+  }
+
+  private static KmallocReport report(double... accounted) {
     Samples samples = new Samples();
     for (KmallocCase which : KmallocCase.values()) {
       for (String subject : KmallocBench.SUBJECTS) {
         boolean off = subject.equals(KmallocBench.OFF);
-        for (double alloc : off ? new double[] {1000} : new double[] {1900, 1400, 1500}) {
+        for (double alloc : off ? new double[] {1000} : accounted) {
           samples.add(which.text(), subject, LoopTimer.ALLOC, alloc);
           samples.add(which.text(), subject, LoopTimer.FREE, 3000);
           samples.add(which.text(), subject, LoopTimer.HEAP, 0);
