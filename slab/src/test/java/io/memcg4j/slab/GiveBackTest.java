@@ -184,7 +184,7 @@ final class GiveBackTest {
   }
 
   private static long residentBytes() throws IOException {
-    String[] pages = Files.readString(Path.of("/proc/self/statm")).split(" ");
+    String[] pages = Files.readString(Path.of("/proc/self/statm")).split(" ", 3);
     return Long.parseLong(pages[1]) * Instance.PAGE;
   }
 
