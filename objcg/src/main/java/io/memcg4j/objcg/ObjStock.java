@@ -107,12 +107,29 @@ public final class ObjStock {
    * @return null on success; else the group whose limit refused, with nothing charged
    */
   public @Nullable MemCgroup ensure(long needBytes, long wantBytes) {
-    return nrBytes >= wantBytes ? null : ensureSlow(needBytes, wantBytes);
+    return nrBytes >= wantBytes ? null : ensureSlow(needBytes, wantBytes, OnRefusal.SEEK);
   }
 
-  private @Nullable MemCgroup ensureSlow(long needBytes, long wantBytes) {
+  /**
+   * As {@link #ensure}, but presses nobody for {@code needBytes} either: a limit that refuses is not
+   * told so, and nothing is drained.
+   *
+   * @param needBytes bytes that must be there, at least 0
+   * @param wantBytes bytes that would be welcome, at least {@code needBytes}
+   * @return whether {@code needBytes} can be taken
+   */
+  public boolean tryEnsure(long needBytes, long wantBytes) {
+    return nrBytes >= wantBytes || ensureSlow(needBytes, wantBytes, OnRefusal.GIVE_UP) == null;
+  }
+
+  private enum OnRefusal {
+    SEEK,
+    GIVE_UP
+  }
+
+  private @Nullable MemCgroup ensureSlow(long needBytes, long wantBytes, OnRefusal onRefusal) {
     warm();
-    MemCgroup refusedBy = gather(needBytes, wantBytes);
+    MemCgroup refusedBy = gather(needBytes, wantBytes, onRefusal);
     if (!hot) {
       warm(); // it was cooled by work that the limit-hit walk did for others
     }
@@ -124,7 +141,7 @@ public final class ObjStock {
   }
 
   /** What is gathered stays out of the stock until the end, as the limit-hit walk drains it. */
-  private @Nullable MemCgroup gather(long needBytes, long wantBytes) {
+  private @Nullable MemCgroup gather(long needBytes, long wantBytes, OnRefusal onRefusal) {
     MemCgroup group = handle.group();
     long held = nrBytes + handle.takeRemainder();
     nrBytes = 0;
@@ -137,9 +154,14 @@ public final class ObjStock {
       }
       while (held < needBytes) {
         nrPages = pagesFor(needBytes - held);
-        MemCgroup refusedBy = group.charge(slot(), nrPages);
+        MemCgroup refusedBy =
+            onRefusal == OnRefusal.SEEK
+                ? group.charge(slot(), nrPages)
+                : group.tryCharge(slot(), nrPages);
         if (refusedBy == null) {
           held += nrPages << MemCgroup.PAGE_SHIFT;
+        } else if (onRefusal == OnRefusal.GIVE_UP) {
+          return refusedBy;
         } else {
           // The walk drained other slots: parts of pages that may spare a whole one.
           held += handle.takeRemainder();

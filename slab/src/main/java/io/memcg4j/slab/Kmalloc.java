@@ -607,14 +607,11 @@ public final class Kmalloc implements AutoCloseable {
   }
 
   /**
-   * Allocates from another word, on a slot that is armed for the calling thread's scope. Charges
-   * that a limit could refuse are the slow path's, so that it is asked once.
+   * Allocates from another word, on a slot that is armed for the calling thread's scope. What a limit
+   * refuses is left to the slow path, so that it is asked, and counts, once.
    */
   private long refill(Magazines magazines, int index) {
-    SlabGeometry geometry = classes[index];
-    return magazines.canPay(geometry.chargeBytes())
-        ? magazines.home().allocate(magazines, geometry)
-        : NULL;
+    return magazines.home().allocate(magazines, classes[index], SlabAllocator.NO_SEEK);
   }
 
   /** Whether it is 1 to {@link #MAX_CACHE_SIZE}, in one comparison. */

@@ -74,11 +74,6 @@ final class Magazines implements PreCharged {
     return charged;
   }
 
-  /** Whether so much can be taken without a charge that might be refused. */
-  boolean canPay(long nrBytes) {
-    return !charged || stock.nrBytes() >= nrBytes;
-  }
-
   /** How many objects of a cache may be charged in advance now. */
   long allowance(SlabGeometry geometry) {
     long allowed = (stock.wordLimitBytes() - parkedBytes) / geometry.chargeBytes();

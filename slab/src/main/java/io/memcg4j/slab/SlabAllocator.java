@@ -32,6 +32,9 @@ final class SlabAllocator {
   /** A large object that has grown already: leave address space behind it to grow in place. */
   static final int GROWING = 4;
 
+  /** Give up where a limit refuses, without seeking memory below it. */
+  static final int NO_SEEK = 8;
+
   private static final int MAX_CHUNKS_TO_DOUBLE = 1 << 15;
 
   private final ObjCgroups registry;
@@ -143,7 +146,8 @@ final class SlabAllocator {
   // ---- allocate
 
   /**
-   * Allocates when the fast path has no answer.
+   * Allocates when the fast path has no answer. Too long to be inlined, as {@link
+   * SlotSlabs#allocate}.
    *
    * @param scope the calling thread's innermost scope
    * @param geometry the cache; null for a large object
@@ -158,46 +162,48 @@ final class SlabAllocator {
       int alignChunks,
       int flags) {
     checkOpen();
-    CpuSlot slot = enter(scope);
+    CpuSlot slot = null;
+    if (scope != null) {
+      scope.resync();
+      slot = scope.holdsSlot() ? scope.slot() : null;
+    }
+    boolean borrowed = slot == null;
+    if (slot == null) {
+      slot = registry.slots().claimShared();
+    }
     long address;
     try {
       SlotSlabs mine = slabsOf(slot);
       ObjStock stock = payer(slot, scope);
-      MemCgroup group = stock.handle().group();
       stock.pin();
       try {
-        address = allocate(mine, stock, geometry, nrBytes, alignChunks, flags);
+        address =
+            geometry != null
+                ? mine.allocate(mine.magazines(stock), geometry, flags)
+                : allocateLarge(mine, stock, nrBytes, alignChunks, flags);
         if (address == NULL && mine.refusedBy() == null) {
-          // What slots keep, and what waits for the purge, may be enough. Nothing is under way
-          // here.
+          // What slots keep, and what waits for the purge, may be enough. Nothing is under way here.
           shrink(slot);
-          address = allocate(mine, stock, geometry, nrBytes, alignChunks, flags);
+          address =
+              geometry != null
+                  ? mine.allocate(mine.magazines(stock), geometry, flags)
+                  : allocateLarge(mine, stock, nrBytes, alignChunks, flags);
+        }
+        if (address == NULL && (flags & MAY_FAIL) == 0) {
+          throw refusal(slot, stock.handle().group(), mine.refusedBy(), nrBytes);
         }
       } finally {
         stock.unpin();
       }
-      if (address == NULL && (flags & MAY_FAIL) == 0) {
-        throw refusal(slot, group, mine.refusedBy(), nrBytes);
-      }
     } finally {
-      leave(slot, scope);
+      if (borrowed) {
+        slot.release();
+      }
     }
     if (geometry != null && address != NULL && (flags & ZEROED) != 0) {
       zero(address, nrBytes);
     }
     return address;
-  }
-
-  private long allocate(
-      SlotSlabs mine,
-      ObjStock stock,
-      @Nullable SlabGeometry geometry,
-      long nrBytes,
-      int alignChunks,
-      int flags) {
-    return geometry != null
-        ? mine.allocate(mine.magazines(stock), geometry)
-        : allocateLarge(mine, stock, nrBytes, alignChunks, flags);
   }
 
   private RuntimeException refusal(

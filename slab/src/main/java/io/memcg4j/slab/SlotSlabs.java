@@ -94,25 +94,26 @@ final class SlotSlabs {
 
   // ---- allocate
 
-  /** Allocates one object, charging and finding a new word as needed; 0 if refused. */
-  long allocate(Magazines magazines, SlabGeometry geometry) {
+  /**
+   * Allocates one object, charging and finding a new word as needed; 0 if refused.
+   *
+   * <p>One method on purpose: HotSpot inlines no method of more than 325 bytes of code, and the callers'
+   * fast paths must not grow by this one. With it inlined an allocation takes twice the time.
+   *
+   * @param flags {@link SlabAllocator#NO_SEEK}
+   */
+  long allocate(Magazines magazines, SlabGeometry geometry, int flags) {
     Magazine magazine = magazines.getOrMake(geometry);
     long address = magazine.allocate();
     if (address != 0) {
       return address;
     }
     allocator.checkOpen();
-    return magazines.isCharged()
-        ? allocateCharged(magazines, magazine, geometry)
-        : allocateFromWord(magazines, magazine, geometry, geometry.objectsPerWord());
-  }
-
-  private long allocateCharged(Magazines magazines, Magazine magazine, SlabGeometry geometry) {
     ObjStock stock = magazines.stock();
+    boolean charged = magazines.isCharged();
     long objectBytes = geometry.chargeBytes();
-    if (magazine.hasUncharged()) {
-      refusedBy = stock.ensure(objectBytes, objectBytes);
-      if (refusedBy != null) {
+    if (charged && magazine.hasUncharged()) {
+      if (!ensure(stock, objectBytes, objectBytes, flags)) {
         return 0;
       }
       // Charging may have run work that retired the active word.
@@ -121,61 +122,56 @@ final class SlotSlabs {
         return magazine.allocateUncharged();
       }
     }
-    long nrInAdvance = magazines.allowance(geometry);
-    refusedBy = stock.ensure(objectBytes, objectBytes * Math.max(1, nrInAdvance));
-    if (refusedBy != null) {
-      return 0;
+    long nrInAdvance = geometry.objectsPerWord();
+    if (charged) {
+      nrInAdvance = magazines.allowance(geometry);
+      if (!ensure(stock, objectBytes, objectBytes * Math.max(1, nrInAdvance), flags)) {
+        return 0;
+      }
+      nrInAdvance = Math.min(nrInAdvance, stock.nrBytes() / objectBytes);
     }
-    nrInAdvance = Math.min(nrInAdvance, stock.nrBytes() / objectBytes);
-    return allocateFromWord(magazines, magazine, geometry, nrInAdvance);
-  }
-
-  /** From another word, of which some objects are charged now; the stock has enough for them. */
-  private long allocateFromWord(
-      Magazines magazines, Magazine magazine, SlabGeometry geometry, long nrInAdvance) {
     if (magazine.activeWord() != null) {
       long nrBytes = retire(magazines, magazine);
       assert nrBytes == 0 : "word left with objects that are charged: nrBytes=" + nrBytes;
     }
-    Word word = nextWord(magazines, magazine, geometry);
-    if (word == null) {
-      if (magazines.isCharged()) {
-        magazines.stock().giveBackAll();
-      }
-      refusedBy = null;
-      return 0;
-    }
-    long charged = lowest(word.free(), nrInAdvance);
-    if (!magazines.isCharged()) {
-      magazine.activate(word, charged, 0);
-      return magazine.allocate();
-    }
-    ObjStock stock = magazines.stock();
-    if (charged == 0) {
-      magazine.activate(word, 0, 0);
-      stock.take(geometry.chargeBytes());
-      return magazine.allocateUncharged();
-    }
-    long nrBytes = (long) Long.bitCount(charged) * geometry.chargeBytes();
-    stock.take(nrBytes);
-    magazines.parked(nrBytes);
-    magazine.activate(word, charged, nrBytes);
-    return magazine.allocate();
-  }
-
-  private @Nullable Word nextWord(Magazines magazines, Magazine magazine, SlabGeometry geometry) {
     if (remoteHead != null) {
       collectRemoteFrees();
     }
     Word word = magazine.popPartial();
     if (word == null) {
       word = takeEmptyWord(geometry);
-      if (word != null) {
-        word.setOwner(magazines);
-        magazines.stock().pin();
+      if (word == null) {
+        if (charged) {
+          stock.giveBackAll();
+        }
+        refusedBy = null;
+        return 0;
       }
+      word.setOwner(magazines);
+      stock.pin();
     }
-    return word;
+    long inAdvance = lowest(word.free(), nrInAdvance);
+    long nrBytes = 0;
+    if (charged) {
+      nrBytes = Long.bitCount(inAdvance) * objectBytes;
+      stock.take(nrBytes);
+      magazines.parked(nrBytes);
+    }
+    magazine.activate(word, inAdvance, nrBytes);
+    address = magazine.allocate();
+    if (address == 0) {
+      stock.take(objectBytes);
+      address = magazine.allocateUncharged();
+    }
+    return address;
+  }
+
+  private boolean ensure(ObjStock stock, long needBytes, long wantBytes, int flags) {
+    if ((flags & SlabAllocator.NO_SEEK) != 0) {
+      return stock.tryEnsure(needBytes, wantBytes);
+    }
+    refusedBy = stock.ensure(needBytes, wantBytes);
+    return refusedBy == null;
   }
 
   private static long lowest(long bits, long count) {
