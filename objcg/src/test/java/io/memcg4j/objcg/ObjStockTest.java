@@ -210,7 +210,7 @@ class ObjStockTest {
     long live = 0;
     for (int step = 0; step < 20_000; step++) {
       ObjStock stock = stocks.get(random.nextInt(4));
-      long nrBytes = 1 + random.nextInt(random.nextInt(5) == 0 ? 30_000 : 500);
+      long nrBytes = 1L + random.nextInt(random.nextInt(5) == 0 ? 30_000 : 500);
       int dice = random.nextInt(100);
       if (dice < 50) {
         long want = nrBytes * random.nextInt(1, 20);

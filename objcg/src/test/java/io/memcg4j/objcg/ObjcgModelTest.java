@@ -273,7 +273,7 @@ class ObjcgModelTest {
 
     private void allocate(int step) {
       ModelScope scope = mine.peek();
-      long nrBytes = 1 + random.nextInt(random.nextInt(8) == 0 ? 20_000 : 600);
+      long nrBytes = 1L + random.nextInt(random.nextInt(8) == 0 ? 20_000 : 600);
       int firstMove = scope == null ? 0 : scope.lastMove();
       Live object = run.allocator.tryAllocate(nrBytes);
       if (object == null) {

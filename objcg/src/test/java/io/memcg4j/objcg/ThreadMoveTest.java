@@ -82,7 +82,7 @@ class ThreadMoveTest {
       Future<?> mover = other.submit(() -> moveAMillionTimes(scope));
       while (!mover.isDone()) {
         int from = nrReturned;
-        long nrBytes = 1 + random.nextInt(random.nextInt(10) == 0 ? 9_000 : 300);
+        long nrBytes = 1L + random.nextInt(random.nextInt(10) == 0 ? 9_000 : 300);
         Live object =
             inAdvance || !holdsSlot
                 ? allocator.allocate(nrBytes)
