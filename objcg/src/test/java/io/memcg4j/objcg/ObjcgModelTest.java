@@ -22,6 +22,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -280,12 +281,13 @@ class ObjcgModelTest {
         return;
       }
       Node payer = run.reference.nodeOf(object.owner());
-      String where = run.where() + " step=" + step + " payer=" + payer;
+      Supplier<String> where = () -> run.where() + " step=" + step + " payer=" + payer;
       if (scope == null) {
         assertNull(payer.parent, where);
         return;
       }
-      assertTrue(isPayerForOne(payer, scope.targets(firstMove)), () -> where + " scope=" + scope);
+      List<Node> targets = scope.targets(firstMove);
+      assertTrue(isPayerForOne(payer, targets), () -> where.get() + " targets=" + targets);
       if (payer.parent != null) {
         live.add(object);
       }

@@ -3,7 +3,7 @@ package io.memcg4j.objcg;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.objcg.TestAllocator.Live;
 import java.util.ArrayList;
-import java.util.IdentityHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -114,7 +114,7 @@ final class ReferenceTree {
 
   /** What each group is charged at rest, given all live objects. */
   synchronized Map<Node, Long> usage(Iterable<Live> live) {
-    Map<Node, Long> usage = new IdentityHashMap<>();
+    Map<Node, Long> usage = new HashMap<>();
     bytes(live)
         .forEach((owner, nrBytes) -> {
           if (owner.parent != null) {
@@ -127,7 +127,7 @@ final class ReferenceTree {
   }
 
   private Map<Node, Long> bytes(Iterable<Live> live) {
-    Map<Node, Long> bytes = new IdentityHashMap<>();
+    Map<Node, Long> bytes = new HashMap<>();
     live.forEach(object -> bytes.merge(nodeOf(object.owner()), object.nrBytes(), Long::sum));
     return bytes;
   }

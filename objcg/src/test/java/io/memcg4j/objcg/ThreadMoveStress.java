@@ -62,7 +62,7 @@ final class ThreadMoveStress {
         return MethodHandles.privateLookupIn(Scope.class, lookup())
             .findVarHandle(Scope.class, "moveTarget", ObjCgroup.class);
       } catch (ReflectiveOperationException e) {
-        throw new AssertionError(e);
+        throw new LinkageError(e.getMessage(), e);
       }
     }
 

@@ -12,7 +12,7 @@ import io.memcg4j.percpu.CpuSlots;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
-import java.util.IdentityHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -74,6 +74,7 @@ class ThreadMoveTest {
     }
     Random random = new Random(seed);
     Deque<Live> live = new ArrayDeque<>();
+    int nrDone = 0;
     int nrChecked = 0;
     try (ExecutorService other = Executors.newSingleThreadExecutor();
         AutoCloseable end = () -> ended = true;
@@ -89,7 +90,7 @@ class ThreadMoveTest {
                 : allocator.tryAllocateExactly(scope, nrBytes);
         int to = nrStarted;
         live.add(object);
-        nrCharges++;
+        nrCharges = ++nrDone;
         if (to - from < NR_GROUPS) {
           nrChecked++;
           boolean known = false;
@@ -122,7 +123,7 @@ class ThreadMoveTest {
 
   private void checkSums(Iterable<Live> live, long seed) {
     root.drain();
-    Map<ObjCgroup, Long> sums = new IdentityHashMap<>();
+    Map<ObjCgroup, Long> sums = new HashMap<>();
     live.forEach(object -> sums.merge(object.owner(), object.nrBytes(), Long::sum));
     long total = 0;
     for (ObjCgroup handle : handles) {

@@ -104,7 +104,7 @@ class VirtualThreadsTest {
     int nrStocks = registry.nrStocks();
     assertTrue(nrStocks <= nrAllowedStocks(), "nrStocks=" + nrStocks);
     assertEquals(1_001, registry.nrHandles());
-    long atRest = 1_000 * TestAllocator.pageBytes(nrThreads / 1_000 * 64);
+    long atRest = 1_000 * TestAllocator.pageBytes(nrThreads / 1_000 * 64L);
     long parked = tenants.usage() - atRest;
     assertTrue(
         parked <= tenants.max() / MemCgroup.MAX_STOCK_FRACTION, "parked=" + parked + " of 1 GiB");
