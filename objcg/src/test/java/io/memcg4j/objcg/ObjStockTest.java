@@ -1,6 +1,7 @@
 package io.memcg4j.objcg;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -125,6 +126,40 @@ class ObjStockTest {
     here.uncharge(PAGE);
     here.unpin();
     second.release();
+    root.drain();
+    assertEquals(0, root.usage());
+  }
+
+  /** The walk does the work that others left on the slot: here, to let go of the stock's group. */
+  @Test
+  void ensure_groupIsSweptDuringTheLimitHitWalk_keepsWhatItGathered() {
+    MemCgroup child = group.create("c");
+    ObjCgroup dying = ObjCgroup.of(child);
+    group.setMax(4 * PAGE);
+    CpuSlot elsewhere = claim(1);
+    ObjStock parked = pinned(elsewhere);
+    assertNull(parked.ensure(1, 1));
+    parked.unpin();
+    elsewhere.release();
+    CpuSlot slot = claim(0);
+    ObjStock stock = registry.stock(slot, dying);
+    stock.pin();
+    assertNull(stock.ensure(100, 100));
+    stock.take(100);
+    child.remove();
+    assertTrue(slot.workPending());
+    assertSame(group, dying.group());
+    assertNull(stock.ensure(4 * PAGE - 100, 4 * PAGE - 100), "once the other slot is drained");
+    assertFalse(slot.workPending());
+    stock.take(4 * PAGE - 100);
+    assertEquals(0, stock.nrBytes());
+    assertEquals(4 * PAGE, group.usage());
+    assertSame(group, stock.ensure(1, 1));
+    stock.uncharge(4 * PAGE);
+    stock.unpin();
+    assertNull(registry.find(slot, dying.id()));
+    assertTrue(dying.refs().isZero());
+    slot.release();
     root.drain();
     assertEquals(0, root.usage());
   }

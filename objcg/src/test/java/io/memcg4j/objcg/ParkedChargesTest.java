@@ -58,19 +58,14 @@ class ParkedChargesTest {
       workers.add(new Worker(allocator, handles, new Random(seed * 1000 + i)));
     }
     long bound = Math.max(maxBytes / MemCgroup.MAX_STOCK_FRACTION, (long) NR_SLOTS * PAGE);
-    long mostParked = 0;
     for (int round = 0; round < NR_ROUNDS; round++) {
       for (Worker worker : workers) {
         worker.call(worker::work);
         long parked = limited.usage() - liveBytes(workers) - remainders(handles);
-        mostParked = Math.max(mostParked, parked);
         String where = "seed=%d round=%d bound=%d".formatted(seed, round, bound);
         assertTrue(parked <= bound, where + " parked=" + parked);
       }
     }
-    System.err.printf(
-        "parked charges: children=%d max=%d bound=%d most=%d%n",
-        nrChildren, maxBytes, bound, mostParked);
     for (Worker worker : workers) {
       worker.call(worker::freeAll);
       worker.thread.close();
@@ -111,16 +106,11 @@ class ParkedChargesTest {
       workers.add(new Worker(allocator, handles, new Random(i)));
     }
     long bound = Math.max(maxBytes / MemCgroup.MAX_STOCK_FRACTION, (long) NR_SLOTS * PAGE);
-    long most = 0;
     for (Worker worker : workers) {
       worker.call(worker::touchAll);
       long parked = limited.usage() - liveBytes(workers) - remainders(handles);
-      most = Math.max(most, parked);
       assertTrue(parked <= bound, "bound=" + bound + " parked=" + parked);
     }
-    System.err.printf(
-        "parked, full stocks: children=%d max=%d bound=%d most=%d%n",
-        nrChildren, maxBytes, bound, most);
     for (Worker worker : workers) {
       worker.call(worker::freeAll);
       worker.thread.close();
