@@ -64,6 +64,9 @@ public final class Scope implements AutoCloseable {
     registry.publish(state, this);
     if (holdsSlot()) {
       slot.arm(token);
+      if (slot.workPending()) {
+        slot.disarm(); // came while the stock was looked for
+      }
     }
   }
 
