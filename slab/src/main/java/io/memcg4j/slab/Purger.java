@@ -52,10 +52,11 @@ final class Purger {
 
   private void run() {
     try {
-      while (!closed && allocator.hasSomethingToPurge()) {
+      // Sleep first: what is noted is often done by its owner a moment later, and then noted again.
+      do {
         Thread.sleep(PERIOD_MILLIS);
         allocator.purge(System.nanoTime() - DELAY_NANOS);
-      }
+      } while (!closed && allocator.hasSomethingToPurge());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

@@ -234,7 +234,10 @@ final class SlabAllocator {
     boolean roomToGrow = (flags & GROWING) != 0 && nrChunks <= MAX_CHUNKS_TO_DOUBLE;
     Slab slab = null;
     try {
-      slab = range.allocateRun(roomToGrow ? 2 * nrChunks : nrChunks, alignChunks);
+      slab = roomToGrow ? range.allocateRun(2 * nrChunks, alignChunks) : null;
+      if (slab == null) {
+        slab = range.allocateRun(nrChunks, alignChunks);
+      }
     } finally {
       if (slab == null && charged) {
         stock.uncharge(chargeBytes);
@@ -294,7 +297,7 @@ final class SlabAllocator {
     CpuSlot slot = enterNear(scope, slab);
     try {
       SlotSlabs home = slab.home;
-      if ((word.remote() & bit) != 0 || word.isFree(bit) || home == null) {
+      if (word.isFreed(bit) || home == null) {
         throw badFree("double free", address, slab);
       }
       if (home.slot() == slot) {
@@ -397,7 +400,7 @@ final class SlabAllocator {
     int index = slab.large ? 0 : slab.indexOf(address);
     Word word = slab.wordOf(index);
     long bit = slab.bitOf(index);
-    if ((word.remote() & bit) != 0 || word.isFree(bit)) {
+    if (word.isFreed(bit)) {
       throw badFree("use after free", address, slab);
     }
     return slab;

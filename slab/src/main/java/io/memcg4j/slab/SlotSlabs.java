@@ -431,7 +431,8 @@ final class SlotSlabs {
   private static void chargeAgain(ObjStock stock, long nrBytes) {
     long nrPages = (nrBytes + MemCgroup.PAGE_SIZE - 1) >>> MemCgroup.PAGE_SHIFT;
     stock.handle().group().forceCharge(nrPages);
-    stock.uncharge((nrPages << MemCgroup.PAGE_SHIFT) - nrBytes);
+    // Past the stock: an allocation that is under way may have made sure of what is in it.
+    stock.handle().unchargeNow((nrPages << MemCgroup.PAGE_SHIFT) - nrBytes);
   }
 
   /** Double frees that were only seen when the second one was collected. */

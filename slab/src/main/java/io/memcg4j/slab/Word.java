@@ -155,6 +155,11 @@ final class Word {
     return ((long) REMOTE.getAndBitwiseOr(this, bit) & bit) == 0;
   }
 
+  /** Whether an object is not allocated: freed, collected or not, or never allocated. */
+  boolean isFreed(long bit) {
+    return (remote() & bit) != 0 || isFree(bit);
+  }
+
   /** Whether an object is free and that was collected. */
   boolean isFree(long bit) {
     while (true) {

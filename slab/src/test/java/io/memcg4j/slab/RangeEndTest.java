@@ -90,6 +90,24 @@ final class RangeEndTest {
     }
   }
 
+  /** Room to grow is left only where there is some. */
+  @Test
+  void reallocate_toMostOfTheRange_isGranted() {
+    try (Instance instance = Instance.ofRange(RANGE)) {
+      Kmalloc kmalloc = instance.kmalloc;
+      try (Scope _ = instance.handle("a").enter()) {
+        long address = kmalloc.allocate(100);
+        Instance.writeLong(address, 0, 42);
+        for (long nrBytes : new long[] {10_000, 500_000, RANGE * 5 / 8}) {
+          address = kmalloc.reallocate(address, nrBytes);
+          assertEquals(42, Instance.readLong(address, 0));
+        }
+        kmalloc.free(address);
+      }
+      instance.assertNothingLeft();
+    }
+  }
+
   @Test
   void rangeBytes_outOfRange_isRefused() {
     try (Instance instance = Instance.create()) {
