@@ -36,7 +36,7 @@ record SlabGeometry(
   private static final int MAX_WORD_SHIFT = 6;
   private static final int MIN_OBJECTS = 8;
   // Heap bytes of a word with the reference to it, and of a slab with its arrays' headers.
-  private static final int WORD_METADATA_BYTES = 52;
+  private static final int WORD_METADATA_BYTES = 60;
   private static final int SLAB_METADATA_BYTES = 160;
 
   static SlabGeometry of(int cacheIndex, int objectSize) {

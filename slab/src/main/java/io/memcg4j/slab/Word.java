@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Word {
   /*
-   * Layout     40 bytes for up to a page of objects; everything that a free touches on one line.
+   * Layout     56 bytes for up to a page of objects; everything that a free touches on one line.
    * Invariant  bit set in free = the object is not allocated. While the word is active its magazine
    *            has taken the bits, to hand them out, so both together tell the truth about every
    *            object at any time. owner is null exactly while the word is in its slab's emptyWords.
