@@ -37,7 +37,7 @@ final class ManyTenantsTest {
       SlabGeometry geometry = SlabGeometry.of(0, size);
       long nrWords = (long) NR_TENANTS * wordsFor(geometry, objectsEach);
       long nrSlabs = (nrWords + geometry.nrWords() - 1) / geometry.nrWords() + 1;
-      long bound = nrSlabs * geometry.nrChunks() << SlabGeometry.CHUNK_SHIFT;
+      long bound = (nrSlabs * geometry.nrChunks()) << SlabGeometry.CHUNK_SHIFT;
       long mapped = instance.kmalloc.info().mappedBytes();
       assertTrue(mapped <= bound, () -> "mapped=" + mapped + " bound=" + bound);
       assertTrue(
@@ -54,7 +54,7 @@ final class ManyTenantsTest {
     }
   }
 
-  private static long wordsFor(SlabGeometry geometry, int nrObjects) {
+  private static int wordsFor(SlabGeometry geometry, int nrObjects) {
     return (nrObjects + geometry.objectsPerWord() - 1) / geometry.objectsPerWord();
   }
 
@@ -87,7 +87,7 @@ final class ManyTenantsTest {
       }
       instance.kmalloc.shrink();
       long mapped = instance.kmalloc.info().mappedBytes();
-      long bound = (nrWordsBound + NR_TENANTS * sizes.length) * Instance.PAGE;
+      long bound = (nrWordsBound + (long) NR_TENANTS * sizes.length) * Instance.PAGE;
       assertTrue(mapped <= bound, () -> "mapped=" + mapped + " bound=" + bound);
       objects.values().forEach(mine -> mine.forEach(instance.kmalloc::free));
       instance.assertNothingLeft();
