@@ -32,9 +32,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * Random operations against a map of the live objects: none overlaps another, each keeps its contents,
- * every charge is the sum that the map says, and with one thread every refusal is one that the limits
- * demand.
+ * Random operations against a map of the live objects: none overlaps another, each keeps its
+ * contents, every charge is the sum that the map says, and with one thread every refusal is one
+ * that the limits demand.
  */
 final class KmallocModelTest {
   private static final int MAX_LIVE = 3000;
@@ -119,25 +119,24 @@ final class KmallocModelTest {
       for (int t = 0; t < nrThreads; t++) {
         Worker worker = new Worker(this, t);
         tasks.add(
-            new FutureTask<>(
-                () -> {
-                  try {
-                    for (int p = 0; p < nrPhases; p++) {
-                      worker.steps(nrSteps);
-                      worker.closeScopes();
-                      barrier.await(120, TimeUnit.SECONDS);
-                      if (worker.index == 0) {
-                        checkAll();
-                        phase++;
-                      }
-                      barrier.await(120, TimeUnit.SECONDS);
-                    }
-                  } catch (Throwable e) {
-                    failure.compareAndSet(null, e);
-                    threads.forEach(Thread::interrupt); // nobody shall wait for this one
+            new FutureTask<>(() -> {
+              try {
+                for (int p = 0; p < nrPhases; p++) {
+                  worker.steps(nrSteps);
+                  worker.closeScopes();
+                  barrier.await(120, TimeUnit.SECONDS);
+                  if (worker.index == 0) {
+                    checkAll();
+                    phase++;
                   }
-                  return null;
-                }));
+                  barrier.await(120, TimeUnit.SECONDS);
+                }
+              } catch (Throwable e) {
+                failure.compareAndSet(null, e);
+                threads.forEach(Thread::interrupt); // nobody shall wait for this one
+              }
+              return null;
+            }));
       }
       tasks.forEach(task -> threads.add(new Thread(task, "model")));
       threads.forEach(Thread::start);
@@ -200,7 +199,8 @@ final class KmallocModelTest {
     void add(Live object) {
       Map.Entry<Long, Live> below =
           live.floorEntry(object.address + Math.max(1, object.usableBytes) - 1);
-      if (below != null && below.getValue().address + below.getValue().usableBytes > object.address) {
+      if (below != null
+          && below.getValue().address + below.getValue().usableBytes > object.address) {
         fail(where() + "overlap: " + object + " with " + below.getValue());
       }
       object.write();
@@ -458,7 +458,8 @@ final class KmallocModelTest {
         free.free(object.address);
         model.charge(object.owner, -object.charge);
         if (alone() && random.nextInt(20) == 0) {
-          assertThrows(IllegalArgumentException.class, () -> free.free(object.address), this::where);
+          assertThrows(
+              IllegalArgumentException.class, () -> free.free(object.address), this::where);
         }
       }
     }

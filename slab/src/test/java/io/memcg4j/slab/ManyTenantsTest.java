@@ -41,8 +41,7 @@ final class ManyTenantsTest {
       long mapped = instance.kmalloc.info().mappedBytes();
       assertTrue(mapped <= bound, () -> "mapped=" + mapped + " bound=" + bound);
       assertTrue(
-          geometry.objectsPerWord() == 1
-              || mapped <= (NR_TENANTS + 64) * Instance.PAGE * 2,
+          geometry.objectsPerWord() == 1 || mapped <= (NR_TENANTS + 64) * Instance.PAGE * 2,
           () -> "mapped=" + mapped);
       for (ObjCgroup tenant : tenants) {
         assertEquals(

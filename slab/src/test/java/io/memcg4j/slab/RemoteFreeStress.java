@@ -17,8 +17,8 @@ import org.openjdk.jcstress.infra.results.III_Result;
 import org.openjdk.jcstress.infra.results.I_Result;
 
 /**
- * A free elsewhere while the owner of the home slot takes freed objects back: each object becomes free
- * once, and a second free of it is seen at every moment.
+ * A free elsewhere while the owner of the home slot takes freed objects back: each object becomes
+ * free once, and a second free of it is seen at every moment.
  */
 final class RemoteFreeStress {
   @Test

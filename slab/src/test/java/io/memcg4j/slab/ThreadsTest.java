@@ -40,29 +40,27 @@ final class ThreadsTest {
         int producer = p;
         groups.add(instance.root.create("p" + p));
         producers.add(
-            new FutureTask<>(
-                () -> {
-                  keptCharges[producer] =
-                      produce(instance, groups.get(producer), producer, queue, kept);
-                  return null;
-                }));
+            new FutureTask<>(() -> {
+              keptCharges[producer] =
+                  produce(instance, groups.get(producer), producer, queue, kept);
+              return null;
+            }));
       }
       for (int c = 0; c < nrConsumers; c++) {
         ObjCgroup handle = instance.handle("c" + c);
         boolean scoped = c % 2 == 0;
         consumers.add(
-            new FutureTask<>(
-                () -> {
-                  if (scoped) {
-                    try (Scope scope = handle.enter()) {
-                      Kmalloc.Bound bound = instance.kmalloc.bind(scope);
-                      consume(queue, bound::free);
-                    }
-                  } else {
-                    consume(queue, instance.kmalloc::free);
-                  }
-                  return null;
-                }));
+            new FutureTask<>(() -> {
+              if (scoped) {
+                try (Scope scope = handle.enter()) {
+                  Kmalloc.Bound bound = instance.kmalloc.bind(scope);
+                  consume(queue, bound::free);
+                }
+              } else {
+                consume(queue, instance.kmalloc::free);
+              }
+              return null;
+            }));
       }
       producers.forEach(task -> new Thread(task, "producer").start());
       consumers.forEach(task -> new Thread(task, "consumer").start());
@@ -116,8 +114,7 @@ final class ThreadsTest {
     void free(long address);
   }
 
-  private static void consume(BlockingQueue<long[]> queue, Free free)
-      throws InterruptedException {
+  private static void consume(BlockingQueue<long[]> queue, Free free) throws InterruptedException {
     while (true) {
       long[] objects = queue.poll(60, TimeUnit.SECONDS);
       if (objects == NO_MORE) {
@@ -156,20 +153,19 @@ final class ThreadsTest {
         int seed = t;
         ObjCgroup handle = instance.handle("t" + t);
         tasks.add(
-            new FutureTask<>(
-                () -> {
-                  Random random = new Random(seed);
-                  for (int round = 0; round < 10; round++) {
-                    if (seed % 4 == 3) {
-                      swap(instance.kmalloc, random, places, locks);
-                    } else {
-                      try (Scope _ = handle.enter()) {
-                        swap(instance.kmalloc, random, places, locks);
-                      }
-                    }
+            new FutureTask<>(() -> {
+              Random random = new Random(seed);
+              for (int round = 0; round < 10; round++) {
+                if (seed % 4 == 3) {
+                  swap(instance.kmalloc, random, places, locks);
+                } else {
+                  try (Scope _ = handle.enter()) {
+                    swap(instance.kmalloc, random, places, locks);
                   }
-                  return null;
-                }));
+                }
+              }
+              return null;
+            }));
       }
       tasks.forEach(task -> new Thread(task).start());
       for (FutureTask<Void> task : tasks) {
@@ -234,35 +230,34 @@ final class ThreadsTest {
         int me = t;
         ObjCgroup handle = instance.handle("t" + t);
         tasks.add(
-            new FutureTask<>(
-                () -> {
-                  Random random = new Random(me);
-                  try (Scope scope = handle.enter()) {
-                    Kmalloc.Bound bound = instance.kmalloc.bind(scope);
-                    for (int round = 0; round < 400; round++) {
-                      // One class at a time, so that slabs become empty and go to other slots.
-                      int size = 1024 << (round / 20 % 4);
-                      long[] objects = new long[64];
-                      for (int i = 0; i < objects.length; i++) {
-                        objects[i] = bound.allocate(size);
-                        tag(objects[i], size);
-                      }
-                      queues.get(random.nextInt(nrThreads)).put(objects);
-                      for (long[] theirs = queues.get(me).poll();
-                          theirs != null;
-                          theirs = queues.get(me).poll()) {
-                        for (long address : theirs) {
-                          checkTag(address);
-                          bound.free(address);
-                        }
-                      }
-                      if (me == 0 && round % 50 == 0) {
-                        instance.kmalloc.shrink();
-                      }
+            new FutureTask<>(() -> {
+              Random random = new Random(me);
+              try (Scope scope = handle.enter()) {
+                Kmalloc.Bound bound = instance.kmalloc.bind(scope);
+                for (int round = 0; round < 400; round++) {
+                  // One class at a time, so that slabs become empty and go to other slots.
+                  int size = 1024 << (round / 20 % 4);
+                  long[] objects = new long[64];
+                  for (int i = 0; i < objects.length; i++) {
+                    objects[i] = bound.allocate(size);
+                    tag(objects[i], size);
+                  }
+                  queues.get(random.nextInt(nrThreads)).put(objects);
+                  for (long[] theirs = queues.get(me).poll();
+                      theirs != null;
+                      theirs = queues.get(me).poll()) {
+                    for (long address : theirs) {
+                      checkTag(address);
+                      bound.free(address);
                     }
                   }
-                  return null;
-                }));
+                  if (me == 0 && round % 50 == 0) {
+                    instance.kmalloc.shrink();
+                  }
+                }
+              }
+              return null;
+            }));
       }
       tasks.forEach(task -> new Thread(task).start());
       for (FutureTask<Void> task : tasks) {

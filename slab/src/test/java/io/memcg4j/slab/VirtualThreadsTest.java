@@ -90,18 +90,17 @@ final class VirtualThreadsTest {
       ObjCgroup tenant = tenants.get(i % NR_TENANTS);
       threads.add(
           Thread.ofVirtual()
-              .start(
-                  () -> {
-                    try (Scope _ = tenant.enter()) {
-                      long address = instance.kmalloc.allocate(SIZE);
-                      Instance.writeLong(address, 0, address);
-                      inside.run(address);
-                      assertEquals(address, Instance.readLong(address, 0));
-                      instance.kmalloc.free(address);
-                    } catch (Throwable t) {
-                      failure.compareAndSet(null, t);
-                    }
-                  }));
+              .start(() -> {
+                try (Scope _ = tenant.enter()) {
+                  long address = instance.kmalloc.allocate(SIZE);
+                  Instance.writeLong(address, 0, address);
+                  inside.run(address);
+                  assertEquals(address, Instance.readLong(address, 0));
+                  instance.kmalloc.free(address);
+                } catch (Throwable t) {
+                  failure.compareAndSet(null, t);
+                }
+              }));
     }
     meanwhile.run();
     for (Thread thread : threads) {
