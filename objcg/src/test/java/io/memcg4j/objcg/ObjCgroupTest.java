@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.objcg.TestAllocator.Live;
 import io.memcg4j.percpu.CpuSlots;
+import java.lang.ref.WeakReference;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -254,6 +255,32 @@ class ObjCgroupTest {
     }
   }
 
+  @Test
+  void remove_liveObjects_doNotKeepTheGroup() throws InterruptedException {
+    MemCgroup parent = root.create("p");
+    List<Live> objects = new ArrayList<>();
+    WeakReference<MemCgroup> group = useAndRemove(parent, objects);
+    root.drain();
+    for (int nrTries = 0; group.get() != null && nrTries < 100; nrTries++) {
+      System.gc();
+      Thread.sleep(10);
+    }
+    assertNull(group.get(), "still reachable");
+    objects.forEach(object -> assertSame(parent, object.owner().group()));
+    objects.forEach(allocator::free);
+  }
+
+  private WeakReference<MemCgroup> useAndRemove(MemCgroup parent, List<Live> objects) {
+    MemCgroup group = parent.create("c");
+    try (Scope scope = ObjCgroup.of(group).enter()) {
+      for (int i = 0; i < 1_000; i++) {
+        objects.add(allocator.allocate(100));
+      }
+    }
+    group.remove();
+    return new WeakReference<>(group);
+  }
+
   // ---- comings and goings
 
   @Test
@@ -336,14 +363,17 @@ class ObjCgroupTest {
               }
             }));
       }
-      Random random = new Random(seed);
-      for (int i = 0; i < 3_000; i++) {
-        int index = random.nextInt(groups.length());
-        MemCgroup old = groups.get(index);
-        groups.set(index, root.create("r" + i));
-        old.remove();
+      try {
+        Random random = new Random(seed);
+        for (int i = 0; i < 3_000; i++) {
+          int index = random.nextInt(groups.length());
+          MemCgroup old = groups.get(index);
+          groups.set(index, root.create("r" + i));
+          old.remove();
+        }
+      } finally {
+        stop.set(true);
       }
-      stop.set(true);
       for (Future<?> result : results) {
         result.get();
       }

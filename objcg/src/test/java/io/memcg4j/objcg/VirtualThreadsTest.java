@@ -32,6 +32,7 @@ class VirtualThreadsTest {
   private final TestAllocator allocator = new TestAllocator(root);
   private final List<ObjCgroup> handles = new ArrayList<>();
   private final ConcurrentLinkedQueue<Throwable> failures = new ConcurrentLinkedQueue<>();
+  private final Semaphore inside = new Semaphore(0);
 
   private void makeGroups(MemCgroup parent, int nrGroups) {
     for (int i = 0; i < nrGroups; i++) {
@@ -46,6 +47,7 @@ class VirtualThreadsTest {
             body.run();
           } catch (Throwable e) {
             failures.add(e);
+            inside.release(); // nobody waits for ever
           }
         });
   }
@@ -77,7 +79,6 @@ class VirtualThreadsTest {
     makeGroups(tenants, 1_000);
     tenants.setMax(1L << 30);
     CountDownLatch goOn = new CountDownLatch(1);
-    Semaphore inside = new Semaphore(0);
     AtomicInteger nrWithSlot = new AtomicInteger();
     List<Thread> threads = new ArrayList<>();
     for (int i = 0; i < nrThreads; i++) {
