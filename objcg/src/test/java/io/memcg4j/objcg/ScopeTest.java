@@ -16,6 +16,7 @@ import io.memcg4j.percpu.CpuSlots;
 import io.memcg4j.percpu.SlotWork;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -402,6 +403,49 @@ class ScopeTest {
           "handle of another tree: handle=ObjCgroup[id=1, group=/x] tree=MemCgroup[/]",
           e.getMessage());
       assertSame(a, payer());
+    }
+  }
+
+  // ---- looked up by thread
+
+  @Test
+  void currentScope_threadsWhoseIdsCollide_findTheirOwn() throws InterruptedException {
+    int nrThreads = 8;
+    int distance = 1 << 12; // a multiple of the length of any table that fits a thread's id
+    List<Throwable> failures = Collections.synchronizedList(new ArrayList<>());
+    List<Thread> threads = new ArrayList<>();
+    long first = 0;
+    while (threads.size() < nrThreads) {
+      Thread thread = Thread.ofPlatform().unstarted(() -> enterAndLook(failures));
+      first = threads.isEmpty() ? thread.threadId() : first;
+      if ((thread.threadId() - first) % distance == 0) {
+        threads.add(thread);
+      }
+    }
+    threads.forEach(Thread::start);
+    for (Thread thread : threads) {
+      thread.join();
+    }
+    assertEquals(List.of(), failures);
+  }
+
+  private void enterAndLook(List<Throwable> failures) {
+    try {
+      for (int i = 0; i < 5_000; i++) {
+        assertNull(registry.currentScope());
+        try (Scope outer = a.enter()) {
+          assertSame(outer, registry.currentScope());
+          Thread.yield();
+          try (Scope inner = b.enter()) {
+            assertSame(inner, registry.currentScope());
+            Thread.yield();
+            assertSame(inner, registry.currentScope());
+          }
+          assertSame(outer, registry.currentScope());
+        }
+      }
+    } catch (Throwable e) {
+      failures.add(e);
     }
   }
 
