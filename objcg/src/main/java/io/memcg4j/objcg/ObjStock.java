@@ -111,8 +111,8 @@ public final class ObjStock {
   }
 
   /**
-   * As {@link #ensure}, but presses nobody for {@code needBytes} either: a limit that refuses is not
-   * told so, and nothing is drained.
+   * As {@link #ensure}, but presses nobody for {@code needBytes} either: a limit that refuses is
+   * not told so, and nothing is drained.
    *
    * @param needBytes bytes that must be there, at least 0
    * @param wantBytes bytes that would be welcome, at least {@code needBytes}
