@@ -32,7 +32,7 @@ final class Magazine {
       fieldVarHandle(lookup(), "uncharged", VarHandle.class, Magazine.class, long.class);
   private static final VarHandle VERSION =
       fieldVarHandle(lookup(), "version", VarHandle.class, Magazine.class, long.class);
-  private static final Word[] NO_PARTIAL = {};
+  private static final @Nullable Word[] NO_PARTIAL = {};
 
   /** Stands where a stock has no magazine yet; never active. */
   static final Magazine NONE = new Magazine(0);
@@ -44,7 +44,7 @@ final class Magazine {
   private long mask;
   private long uncharged;
   private @Nullable Word word;
-  private Word[] partial = NO_PARTIAL;
+  private @Nullable Word[] partial = NO_PARTIAL;
   private long version;
 
   /** Charged bytes that the active word had when it was taken: what it may hold at most. */
@@ -164,16 +164,21 @@ final class Magazine {
     if (nrPartial == 0) {
       return null;
     }
-    Word top = partial[nrPartial - 1];
-    removePartial(top);
+    Word top = partial[--nrPartial];
+    partial[nrPartial] = null;
+    if (top != null) {
+      top.position = Word.NOT_LISTED;
+    }
     return top;
   }
 
   void removePartial(Word oldWord) {
-    int position = oldWord.position;
     Word last = partial[--nrPartial];
-    partial[position] = last;
-    last.position = position;
+    partial[nrPartial] = null; // or the slab would be kept on the heap when its memory is gone
+    if (last != null && last != oldWord) {
+      partial[oldWord.position] = last;
+      last.position = oldWord.position;
+    }
     oldWord.position = Word.NOT_LISTED;
   }
 }

@@ -42,7 +42,7 @@ final class SlotSlabs {
 
   /** Slabs of one cache that have empty words. */
   private static final class Listed {
-    Slab[] slabs = new Slab[4];
+    @Nullable Slab[] slabs = new @Nullable Slab[4];
     int nrSlabs;
     int nrEmpty;
   }
@@ -234,8 +234,11 @@ final class SlotSlabs {
 
   private static void unlist(Listed listed, Slab slab) {
     Slab last = listed.slabs[--listed.nrSlabs];
-    listed.slabs[slab.listPosition] = last;
-    last.listPosition = slab.listPosition;
+    listed.slabs[listed.nrSlabs] = null; // or it would be kept on the heap when its memory is gone
+    if (last != null && last != slab) {
+      listed.slabs[slab.listPosition] = last;
+      last.listPosition = slab.listPosition;
+    }
     slab.listPosition = Slab.NOT_LISTED;
   }
 
@@ -453,7 +456,7 @@ final class SlotSlabs {
     for (Listed listed : byCache) {
       for (int i = listed.nrSlabs - 1; i >= 0; i--) {
         Slab slab = listed.slabs[i];
-        if (slab.isEmpty()) {
+        if (slab != null && slab.isEmpty()) {
           retireSlab(listed, slab);
         }
       }

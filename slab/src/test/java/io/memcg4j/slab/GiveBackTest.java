@@ -7,17 +7,22 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.Scope;
 import java.io.IOException;
+import java.lang.ref.WeakReference;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 
 /** Memory that is in no use goes back to the OS. */
 final class GiveBackTest {
-  private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(60);
+  private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(20);
 
   @Test
   void shrink_everythingFreed_nothingIsMapped() {
@@ -181,6 +186,38 @@ final class GiveBackTest {
       }
       instance.assertNothingLeft();
     }
+  }
+
+  /** Off-heap memory that is gone must not be described on the heap for ever. */
+  @Test
+  void shrink_everythingFreed_metadataIsGarbage() {
+    try (Instance instance = Instance.create()) {
+      List<WeakReference<Slab>> slabs;
+      try (Scope _ = instance.handle("a").enter()) {
+        slabs = useAndFree(instance);
+        instance.kmalloc.shrink();
+        assertTrue(slabs.size() > 300, () -> "nrSlabs=" + slabs.size());
+        await(
+            () -> {
+              System.gc();
+              return slabs.stream().allMatch(slab -> slab.get() == null);
+            },
+            instance);
+      }
+      instance.assertNothingLeft();
+    }
+  }
+
+  private static List<WeakReference<Slab>> useAndFree(Instance instance) {
+    List<Long> objects = new ArrayList<>();
+    Set<Slab> slabs = new HashSet<>();
+    for (int i = 0; i < 20_000; i++) {
+      objects.add(instance.kmalloc.allocate(512));
+      slabs.add(instance.allocator().slabOf(objects.getLast()));
+    }
+    Collections.shuffle(objects, new Random(1));
+    objects.forEach(instance.kmalloc::free);
+    return slabs.stream().map(WeakReference::new).toList();
   }
 
   private static long residentBytes() throws IOException {
