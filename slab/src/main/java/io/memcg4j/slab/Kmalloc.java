@@ -607,8 +607,8 @@ public final class Kmalloc implements AutoCloseable {
   }
 
   /**
-   * Allocates from another word, on a slot that is armed for the calling thread's scope. What a limit
-   * refuses is left to the slow path, so that it is asked, and counts, once.
+   * Allocates from another word, on a slot that is armed for the calling thread's scope. What a
+   * limit refuses is left to the slow path, so that it is asked, and counts, once.
    */
   private long refill(Magazines magazines, int index) {
     return magazines.home().allocate(magazines, classes[index], SlabAllocator.NO_SEEK);

@@ -182,7 +182,8 @@ final class SlabAllocator {
                 ? mine.allocate(mine.magazines(stock), geometry, flags)
                 : allocateLarge(mine, stock, nrBytes, alignChunks, flags);
         if (address == NULL && mine.refusedBy() == null) {
-          // What slots keep, and what waits for the purge, may be enough. Nothing is under way here.
+          // What slots keep, and what waits for the purge, may be enough. Nothing is under way
+          // here.
           shrink(slot);
           address =
               geometry != null

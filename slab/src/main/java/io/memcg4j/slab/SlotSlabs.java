@@ -97,8 +97,9 @@ final class SlotSlabs {
   /**
    * Allocates one object, charging and finding a new word as needed; 0 if refused.
    *
-   * <p>One method on purpose: HotSpot inlines no method of more than 325 bytes of code, and the callers'
-   * fast paths must not grow by this one. With it inlined an allocation takes twice the time.
+   * <p>One method on purpose: HotSpot inlines no method of more than 325 bytes of code, and the
+   * callers' fast paths must not grow by this one. With it inlined an allocation takes twice the
+   * time.
    *
    * @param flags {@link SlabAllocator#NO_SEEK}
    */
