@@ -28,7 +28,8 @@ import org.jspecify.annotations.Nullable;
  * again cannot be told from a good one.
  *
  * <p>Thread-safe. Linux only. Memory that is no longer used goes back to the OS after about a
- * second, at once with {@link #shrink}.
+ * second, at once with {@link #shrink}. Until then a slot keeps an empty slab, and the slab that it
+ * allocated from last, of each class that was used on it.
  *
  * <p>Origin: kmalloc, kfree, krealloc and ksize of Linux mm/slub.c.
  */

@@ -196,6 +196,20 @@ final class KmallocTest {
         });
   }
 
+  /** Far beyond chunks: the range itself is not aligned to these. */
+  @Test
+  void allocateAligned_upToTheRange_isAlignedOrRefused() {
+    for (long alignment = 2 << 20; alignment <= Instance.DEFAULT_RANGE_BYTES; alignment *= 2) {
+      long address = kmalloc.tryAllocateAligned(100_000, alignment);
+      assertTrue(address != Kmalloc.NULL || alignment > Instance.DEFAULT_RANGE_BYTES / 2);
+      assertEquals(0, address & (alignment - 1));
+      if (address != Kmalloc.NULL) {
+        Instance.fill(address, 100_000, 1);
+        kmalloc.free(address);
+      }
+    }
+  }
+
   @ParameterizedTest
   @EnumSource(Caller.class)
   void reallocate_anySizeToAnySize_keepsContents(Caller caller) {

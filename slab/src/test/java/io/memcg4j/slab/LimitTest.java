@@ -14,6 +14,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
@@ -225,6 +226,108 @@ final class LimitTest {
         assertTrue(group.peak() <= 1 << 20);
         assertEquals(0, instance.drainedUsage(group), () -> group.toString());
       }
+      instance.assertNothingLeft();
+    }
+  }
+
+  /** A tenant that is refused at the parent again and again is no reason to refuse another one. */
+  @Test
+  void allocate_besideRefusedRequests_isNeverRefused() throws Exception {
+    try (Instance instance = Instance.of(CpuSlots.create(4, 2))) {
+      Kmalloc kmalloc = instance.kmalloc;
+      MemCgroup parent = instance.root.create("p");
+      parent.setMax(8 << 20);
+      MemCgroup noisy = parent.create("noisy");
+      MemCgroup good = parent.create("good");
+      AtomicBoolean stop = new AtomicBoolean();
+      CountDownLatch started = new CountDownLatch(1);
+      FutureTask<Long> noise =
+          new FutureTask<>(
+              () -> {
+                long nrRefused = 0;
+                try (Scope _ = instance.enter(noisy)) {
+                  long live = kmalloc.allocate(4 << 20);
+                  for (long size = 5 << 20; !stop.get(); size = size == 5 << 20 ? 7 << 20 : 5 << 20) {
+                    assertEquals(Kmalloc.NULL, kmalloc.tryAllocate(size));
+                    nrRefused++;
+                    started.countDown();
+                  }
+                  kmalloc.free(live);
+                }
+                return nrRefused;
+              });
+      new Thread(noise).start();
+      assertTrue(started.await(60, TimeUnit.SECONDS));
+      Random random = new Random(9);
+      ArrayDeque<Long> objects = new ArrayDeque<>();
+      long liveBytes = 0;
+      try (Scope scope = instance.enter(good)) {
+        Kmalloc.Bound bound = kmalloc.bind(scope);
+        for (int i = 0; i < 30_000; i++) {
+          long size = 1 + random.nextInt(random.nextInt(10) == 0 ? 100_000 : 2000);
+          while (liveBytes + Instance.chargeOf(size) > 3 << 19) {
+            liveBytes -= Instance.chargeOf(kmalloc.usableSize(objects.peek()));
+            bound.free(objects.poll());
+          }
+          objects.add(bound.allocate(size)); // throws if refused
+          liveBytes += Instance.chargeOf(size);
+        }
+        objects.forEach(bound::free);
+      }
+      stop.set(true);
+      long nrRefused = Instance.await(noise);
+      assertEquals(nrRefused, parent.events().max());
+      assertEquals(0, good.events().max());
+      instance.assertNothingLeft();
+    }
+  }
+
+  /** What a slot holds whose owner does nothing is the most that can be missing. */
+  @Test
+  void allocate_otherSlotsBusyAndSilent_isRefusedOnlyWithinTheBound() throws Exception {
+    try (Instance instance = Instance.of(CpuSlots.create(4, 1))) {
+      Kmalloc kmalloc = instance.kmalloc;
+      MemCgroup group = instance.root.create("a");
+      group.setMax(4 << 20);
+      CountDownLatch silent = new CountDownLatch(3);
+      CountDownLatch leave = new CountDownLatch(1);
+      List<FutureTask<Void>> owners = new ArrayList<>();
+      for (int t = 0; t < 3; t++) {
+        owners.add(
+            new FutureTask<>(
+                () -> {
+                  try (Scope _ = instance.enter(group)) {
+                    List<Long> objects = new ArrayList<>();
+                    for (int index = 0; index < SizeClasses.COUNT; index++) {
+                      for (int i = 0; i < 10; i++) {
+                        objects.add(kmalloc.allocate(SizeClasses.size(index)));
+                      }
+                    }
+                    objects.forEach(kmalloc::free);
+                    silent.countDown();
+                    leave.await();
+                  }
+                  return null;
+                }));
+      }
+      owners.forEach(task -> new Thread(task).start());
+      assertTrue(silent.await(60, TimeUnit.SECONDS));
+      List<Long> objects = new ArrayList<>();
+      try (Scope _ = instance.enter(group)) {
+        for (long a = kmalloc.tryAllocate(1000); a != 0; a = kmalloc.tryAllocate(1000)) {
+          objects.add(a);
+        }
+      }
+      long bound =
+          Math.max(group.max() / MemCgroup.MAX_STOCK_FRACTION, 5 * Instance.PAGE)
+              + Instance.chargeOf(1000);
+      long live = objects.size() * Instance.chargeOf(1000);
+      assertTrue(live >= group.max() - bound, () -> "live=" + live + " bound=" + bound);
+      leave.countDown();
+      for (FutureTask<Void> owner : owners) {
+        Instance.await(owner);
+      }
+      objects.forEach(kmalloc::free);
       instance.assertNothingLeft();
     }
   }
