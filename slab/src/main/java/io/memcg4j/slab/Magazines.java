@@ -76,7 +76,11 @@ final class Magazines implements PreCharged {
 
   /** How many objects of a cache may be charged in advance now. */
   long allowance(SlabGeometry geometry) {
-    long allowed = (stock.wordLimitBytes() - parkedBytes) / geometry.chargeBytes();
+    long room = stock.wordLimitBytes() - parkedBytes;
+    if (room >= (long) geometry.chargeBytes() << geometry.wordShift()) {
+      return geometry.objectsPerWord();
+    }
+    long allowed = room / geometry.chargeBytes();
     if (allowed > 0) {
       return Math.min(allowed, geometry.objectsPerWord());
     }

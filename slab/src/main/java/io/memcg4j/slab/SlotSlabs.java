@@ -129,7 +129,9 @@ final class SlotSlabs {
       if (!ensure(stock, objectBytes, objectBytes * Math.max(1, nrInAdvance), flags)) {
         return 0;
       }
-      nrInAdvance = Math.min(nrInAdvance, stock.nrBytes() / objectBytes);
+      if (stock.nrBytes() < objectBytes * nrInAdvance) {
+        nrInAdvance = stock.nrBytes() / objectBytes;
+      }
     }
     if (magazine.activeWord() != null) {
       long nrBytes = retire(magazines, magazine);

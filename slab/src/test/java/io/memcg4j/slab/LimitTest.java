@@ -242,20 +242,19 @@ final class LimitTest {
       AtomicBoolean stop = new AtomicBoolean();
       CountDownLatch started = new CountDownLatch(1);
       FutureTask<Long> noise =
-          new FutureTask<>(
-              () -> {
-                long nrRefused = 0;
-                try (Scope _ = instance.enter(noisy)) {
-                  long live = kmalloc.allocate(4 << 20);
-                  for (long size = 5 << 20; !stop.get(); size = size == 5 << 20 ? 7 << 20 : 5 << 20) {
-                    assertEquals(Kmalloc.NULL, kmalloc.tryAllocate(size));
-                    nrRefused++;
-                    started.countDown();
-                  }
-                  kmalloc.free(live);
-                }
-                return nrRefused;
-              });
+          new FutureTask<>(() -> {
+            long nrRefused = 0;
+            try (Scope _ = instance.enter(noisy)) {
+              long live = kmalloc.allocate(4 << 20);
+              for (long size = 5 << 20; !stop.get(); size = size == 5 << 20 ? 7 << 20 : 5 << 20) {
+                assertEquals(Kmalloc.NULL, kmalloc.tryAllocate(size));
+                nrRefused++;
+                started.countDown();
+              }
+              kmalloc.free(live);
+            }
+            return nrRefused;
+          });
       new Thread(noise).start();
       assertTrue(started.await(60, TimeUnit.SECONDS));
       Random random = new Random(9);
@@ -294,21 +293,20 @@ final class LimitTest {
       List<FutureTask<Void>> owners = new ArrayList<>();
       for (int t = 0; t < 3; t++) {
         owners.add(
-            new FutureTask<>(
-                () -> {
-                  try (Scope _ = instance.enter(group)) {
-                    List<Long> objects = new ArrayList<>();
-                    for (int index = 0; index < SizeClasses.COUNT; index++) {
-                      for (int i = 0; i < 10; i++) {
-                        objects.add(kmalloc.allocate(SizeClasses.size(index)));
-                      }
-                    }
-                    objects.forEach(kmalloc::free);
-                    silent.countDown();
-                    leave.await();
+            new FutureTask<>(() -> {
+              try (Scope _ = instance.enter(group)) {
+                List<Long> objects = new ArrayList<>();
+                for (int index = 0; index < SizeClasses.COUNT; index++) {
+                  for (int i = 0; i < 10; i++) {
+                    objects.add(kmalloc.allocate(SizeClasses.size(index)));
                   }
-                  return null;
-                }));
+                }
+                objects.forEach(kmalloc::free);
+                silent.countDown();
+                leave.await();
+              }
+              return null;
+            }));
       }
       owners.forEach(task -> new Thread(task).start());
       assertTrue(silent.await(60, TimeUnit.SECONDS));
