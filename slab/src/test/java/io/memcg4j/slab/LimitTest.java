@@ -246,7 +246,9 @@ final class LimitTest {
             long nrRefused = 0;
             try (Scope _ = instance.enter(noisy)) {
               long live = kmalloc.allocate(4 << 20);
-              for (long size = 5 << 20; !stop.get(); size = size == 5 << 20 ? 7 << 20 : 5 << 20) {
+              for (long size = 5L << 20;
+                  !stop.get();
+                  size = size == 5L << 20 ? 7L << 20 : 5L << 20) {
                 assertEquals(Kmalloc.NULL, kmalloc.tryAllocate(size));
                 nrRefused++;
                 started.countDown();
@@ -263,7 +265,7 @@ final class LimitTest {
       try (Scope scope = instance.enter(good)) {
         Kmalloc.Bound bound = kmalloc.bind(scope);
         for (int i = 0; i < 30_000; i++) {
-          long size = 1 + random.nextInt(random.nextInt(10) == 0 ? 100_000 : 2000);
+          long size = 1L + random.nextInt(random.nextInt(10) == 0 ? 100_000 : 2000);
           while (liveBytes + Instance.chargeOf(size) > 3 << 19) {
             liveBytes -= Instance.chargeOf(kmalloc.usableSize(objects.peek()));
             bound.free(objects.poll());

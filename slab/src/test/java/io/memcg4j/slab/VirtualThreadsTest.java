@@ -104,7 +104,7 @@ final class VirtualThreadsTest {
     }
     meanwhile.run();
     for (Thread thread : threads) {
-      assertTrue(thread.join(Duration.ofSeconds(120)), "thread hangs");
+      assertTrue(thread.join(Duration.ofMinutes(2)), "thread hangs");
     }
     if (failure.get() != null) {
       throw new AssertionError(failure.get());
