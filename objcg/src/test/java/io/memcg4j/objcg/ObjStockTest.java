@@ -227,6 +227,33 @@ class ObjStockTest {
     assertEquals(0, root.usage());
   }
 
+  @Test
+  void tryEnsure_refused_drainsNobodyAndTellsNobody() {
+    group.setMax(PAGE);
+    CpuSlot elsewhere = claim(1);
+    ObjStock parked = pinned(elsewhere);
+    assertNull(parked.ensure(1, 1));
+    parked.unpin();
+    elsewhere.release();
+    CpuSlot slot = claim(0);
+    ObjStock stock = pinned(slot);
+    assertFalse(stock.tryEnsure(1, 1), "the page is in the other slot");
+    assertEquals(0, stock.nrBytes());
+    assertEquals(PAGE, group.usage());
+    assertEquals(0, group.events().max());
+    assertNull(stock.ensure(1, 1), "which this one drains");
+    assertTrue(stock.tryEnsure(PAGE, PAGE));
+    assertFalse(stock.tryEnsure(PAGE + 1, PAGE + 1));
+    assertEquals(PAGE, stock.nrBytes());
+    assertEquals(0, group.events().max());
+    assertSame(group, stock.ensure(PAGE + 1, PAGE + 1));
+    assertEquals(1, group.events().max());
+    stock.unpin();
+    slot.release();
+    root.drain();
+    assertEquals(0, root.usage());
+  }
+
   /** Bytes are charged through some slots and given back through others. */
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3, 4, 5, 6})
