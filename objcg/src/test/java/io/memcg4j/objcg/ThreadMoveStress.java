@@ -48,7 +48,8 @@ final class ThreadMoveStress {
 
   /** A tree with three groups, and a thread's scope that somebody else can reach. */
   static class Tree {
-    private static final VarHandle MOVE_TARGET = moveTarget();
+    private static final VarHandle MOVE_TARGET = field("moveTarget", ObjCgroup.class);
+    private static final VarHandle THREAD_STATE = field("state", ThreadState.class);
 
     private final MemCgroup root = MemCgroup.root(CpuSlots.create(1, 1));
     final ObjCgroup first = ObjCgroup.of(root.create("a"));
@@ -57,10 +58,10 @@ final class ThreadMoveStress {
     volatile @Nullable Scope scope;
     boolean late;
 
-    private static VarHandle moveTarget() {
+    private static VarHandle field(String name, Class<?> type) {
       try {
         return MethodHandles.privateLookupIn(Scope.class, lookup())
-            .findVarHandle(Scope.class, "moveTarget", ObjCgroup.class);
+            .findVarHandle(Scope.class, name, type);
       } catch (ReflectiveOperationException e) {
         throw new LinkageError(e.getMessage(), e);
       }
@@ -91,6 +92,8 @@ final class ThreadMoveStress {
       if (late || of == null) {
         return -1;
       }
+      // The owner is done, and nobody closes its scope: else its thread would keep every tree.
+      ((ThreadState) THREAD_STATE.get(of)).scope = null;
       Object target = MOVE_TARGET.getVolatile(of);
       if (target == null) {
         return of.stock().handle() == last && of.current() == last ? 1 : 0;

@@ -52,7 +52,8 @@ public final class Jcstress {
   // 30 s and reports which thread is stuck.
   private static final int FORK_GRACE_SECONDS = 60;
 
-  // What the driver passes to each of its forks. Padding of the shared results needs
+  // What the driver passes to each of its forks, with twice its heap: the states of our tests are
+  // whole trees, and 10 000 of them are alive at a time. Padding of the shared results needs
   // RestrictContended off; without it the test threads disturb each other and see less.
   private static final List<String> FORK_FLAGS =
       List.of(
@@ -60,8 +61,8 @@ public final class Jcstress {
           "--sun-misc-unsafe-memory-access=allow",
           "-XX:+UnlockDiagnosticVMOptions",
           "-XX:-UsePerfData",
-          "-Xms256M",
-          "-Xmx256M",
+          "-Xms512M",
+          "-Xmx512M",
           "-XX:ParallelGCThreads=2",
           "-XX:ConcGCThreads=2",
           "-XX:-RestrictContended",
