@@ -22,7 +22,7 @@ final class Magazine {
    *            inactive: word == null, available == uncharged == mask == 0.
    *            partial[0, nrPartial): words of this handle with free objects, none of them active;
    *            a word's position is its index in it.
-   * Ordering   plain by the slot's owner; remote frees read available and version (Word.isFree).
+   * Ordering   plain by the slot's owner; remote frees read what it has taken (Word.isFree).
    * Cost       allocate: 3 loads, 1 store, a multiply-add; no atomic. Successive calls depend on each
    *            other only through one field, which the CPU forwards from its store buffer.
    */
@@ -30,8 +30,6 @@ final class Magazine {
       fieldVarHandle(lookup(), "available", VarHandle.class, Magazine.class, long.class);
   private static final VarHandle UNCHARGED =
       fieldVarHandle(lookup(), "uncharged", VarHandle.class, Magazine.class, long.class);
-  private static final VarHandle VERSION =
-      fieldVarHandle(lookup(), "version", VarHandle.class, Magazine.class, long.class);
   private static final @Nullable Word[] NO_PARTIAL = {};
 
   /** Stands where a stock has no magazine yet; never active. */
@@ -45,7 +43,6 @@ final class Magazine {
   private long uncharged;
   private @Nullable Word word;
   private @Nullable Word[] partial = NO_PARTIAL;
-  private long version;
 
   /** Charged bytes that the active word had when it was taken: what it may hold at most. */
   private long parkedBytes;
@@ -98,7 +95,6 @@ final class Magazine {
 
   /** Makes a word active; {@code charged} of its free objects are charged already. */
   void activate(Word newWord, long charged, long chargedBytes) {
-    VERSION.setRelease(this, version + 1);
     word = newWord;
     wordBase = newWord.base();
     mask = charged;
@@ -133,10 +129,6 @@ final class Magazine {
     return (long) UNCHARGED.getAcquire(this) | (long) AVAILABLE.getAcquire(this);
   }
 
-  long version() {
-    return (long) VERSION.getAcquire(this);
-  }
-
   /** Takes objects of the active word back that others have freed and uncharged. */
   void addUncharged(long bits) {
     UNCHARGED.setRelease(this, uncharged | bits);
@@ -145,7 +137,6 @@ final class Magazine {
   /** Leaves the active word; what becomes of it is the caller's business. */
   void deactivate(Word oldWord) {
     oldWord.deactivate(this);
-    VERSION.setRelease(this, version + 1);
     word = null;
     mask = 0;
     parkedBytes = 0;

@@ -21,7 +21,9 @@ final class Word {
    * Ordering   plain, by the owner of the home slot; what others read is stored with release.
    *            Activation gives the bits to the magazine, then takes them from the word; deactivation
    *            the other way round: isFree() looks at the word, the magazine and the word again, so it
-   *            misses no bit on the move.
+   *            misses no bit that moves once. That it moved no more than once, and that the magazine
+   *            has not gone on to another word, it knows from moves, which changes before activation
+   *            and after deactivation (RemoteFreeStress, twins: one look, and no look at moves).
    *            A remote free looks at remote, then at isFree, then ORs its bit into remote. Collecting
    *            stores free (release), then clears the bits in remote (volatile). So a second free of
    *            the same object finds its bit in one of them (RemoteFreeStress, twin: cleared first).
@@ -39,6 +41,8 @@ final class Word {
       fieldVarHandle(lookup(), "remote", VarHandle.class, Word.class, long.class);
   private static final VarHandle OWNER =
       fieldVarHandle(lookup(), "owner", VarHandle.class, Word.class, Magazines.class);
+  private static final VarHandle MOVES =
+      fieldVarHandle(lookup(), "moves", VarHandle.class, Word.class, int.class);
   private static final VarHandle ACTIVE_IN =
       fieldVarHandle(lookup(), "activeIn", VarHandle.class, Word.class, Magazine.class);
 
@@ -47,6 +51,11 @@ final class Word {
 
   /** Position in the owner's stack of words with free objects. */
   int position = NOT_LISTED;
+
+  /**
+   * How often the free bits went to a magazine or came back: what isFree() saw belongs together.
+   */
+  private int moves;
 
   private long free;
   private long remote;
@@ -110,6 +119,7 @@ final class Word {
   /** The magazine takes all free objects, some of them charged. */
   void activate(Magazine magazine, long charged) {
     inactiveOwner = null;
+    MOVES.setRelease(this, moves + 1);
     ACTIVE_IN.setRelease(this, magazine);
     magazine.take(charged, free & ~charged);
     setFree(0);
@@ -120,6 +130,7 @@ final class Word {
     setFree(free | magazine.taken());
     ACTIVE_IN.setRelease(this, (Magazine) null);
     magazine.take(0, 0);
+    MOVES.setRelease(this, moves + 1);
     inactiveOwner = owner;
   }
 
@@ -163,21 +174,14 @@ final class Word {
   /** Whether an object is free and that was collected. */
   boolean isFree(long bit) {
     while (true) {
+      int before = (int) MOVES.getAcquire(this);
       long first = (long) FREE.getAcquire(this);
       Magazine magazine = (Magazine) ACTIVE_IN.getAcquire(this);
-      long taken = 0;
-      if (magazine != null) {
-        long version = magazine.version();
-        if (ACTIVE_IN.getAcquire(this) != magazine) {
-          continue;
-        }
-        taken = magazine.takenAcquire();
-        if (magazine.version() != version) {
-          continue; // it went on to another word: what was read may be that one's
-        }
-      }
+      long taken = magazine == null ? 0 : magazine.takenAcquire();
       long second = (long) FREE.getAcquire(this);
-      return ((first | taken | second) & bit) != 0;
+      if ((int) MOVES.getAcquire(this) == before) {
+        return ((first | taken | second) & bit) != 0;
+      }
     }
   }
 

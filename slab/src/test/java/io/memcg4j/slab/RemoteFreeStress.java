@@ -6,6 +6,7 @@ import io.memcg4j.objcg.ObjStock;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.CpuSlots;
 import io.memcg4j.testkit.Jcstress;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.openjdk.jcstress.annotations.Actor;
 import org.openjdk.jcstress.annotations.Arbiter;
@@ -49,6 +50,11 @@ final class RemoteFreeStress {
   @Test
   void secondFree_whileWordIsMoved_holds() {
     Jcstress.assertHolds(SecondFreeWhileMoved.class);
+  }
+
+  @Test
+  void secondFree_noLookAtMoves_breaks() {
+    Jcstress.assertBreaks(NoLookAtMoves.class);
   }
 
   @Test
@@ -244,27 +250,67 @@ final class RemoteFreeStress {
     }
   }
 
+  /** A word with free objects that goes to the magazine and back, again and again. */
+  abstract static class MovedWord extends World {
+    private static final int NR_LOOKS = 16;
+
+    MovedWord() {
+      word.setFree(FIRST | SECOND);
+    }
+
+    final void moveAbout() {
+      for (int i = 0; i < NR_LOOKS; i++) {
+        magazine.activate(word, (i & 1) == 0 ? SECOND : FIRST, 0);
+        magazine.deactivate(word);
+      }
+    }
+
+    final int anyMissed(BooleanSupplier isFreed) {
+      int missed = 0;
+      for (int i = 0; i < NR_LOOKS; i++) {
+        missed |= isFreed.getAsBoolean() ? 0 : 1;
+      }
+      return missed;
+    }
+  }
+
   /** A free object is freed again while its word goes to the magazine and back. */
   @JCStressTest
   @Outcome(id = "0", expect = Expect.ACCEPTABLE, desc = "the second free is refused")
   @Outcome(expect = Expect.FORBIDDEN, desc = "freed twice")
   @State
-  public static class SecondFreeWhileMoved extends World {
-    public SecondFreeWhileMoved() {
-      word.setFree(FIRST | SECOND);
-    }
-
+  public static class SecondFreeWhileMoved extends MovedWord {
     @Actor
     public void other(I_Result r) {
-      r.r1 = word.isFreed(FIRST) ? 0 : 1;
+      r.r1 = anyMissed(() -> word.isFreed(FIRST));
     }
 
     @Actor
     public void owner() {
-      magazine.activate(word, SECOND, 0);
-      magazine.deactivate(word);
-      magazine.activate(word, FIRST, 0);
-      magazine.deactivate(word);
+      moveAbout();
+    }
+  }
+
+  /** The second free does not notice that the word moved more than once between its looks. */
+  @JCStressTest
+  @Outcome(id = "0", expect = Expect.ACCEPTABLE, desc = "the second free is refused")
+  @Outcome(id = "1", expect = Expect.ACCEPTABLE_INTERESTING, desc = "freed twice")
+  @State
+  public static class NoLookAtMoves extends MovedWord {
+    @Actor
+    public void other(I_Result r) {
+      r.r1 = anyMissed(this::isFreed);
+    }
+
+    private boolean isFreed() {
+      long first = word.remote() | word.free();
+      long taken = magazine.takenAcquire();
+      return ((first | taken | word.free()) & FIRST) != 0;
+    }
+
+    @Actor
+    public void owner() {
+      moveAbout();
     }
   }
 
