@@ -44,10 +44,14 @@ final class SlabAllocator {
   private final boolean accounted;
   private final Purger purger;
   private final SlotWork shrink;
+  private final SlotWork trim;
   private final Magazines overflowMagazines;
   private final AtomicInteger nrCaches = new AtomicInteger(SizeClasses.COUNT);
   private final AtomicInteger nrAttached;
   private volatile boolean closed;
+
+  /** Since when a slab counts as empty that was not needed between two trims. */
+  private volatile long trimNanos;
 
   SlabAllocator(MemCgroup root, Mapper mapper, long rangeBytes, boolean accounted) {
     this.registry = ObjCgroups.of(root);
@@ -64,6 +68,13 @@ final class SlabAllocator {
           @Override
           protected void run(CpuSlot slot) {
             shrinkSlot(slot);
+          }
+        };
+    this.trim =
+        new SlotWork(registry.slots()) {
+          @Override
+          protected void run(CpuSlot slot) {
+            slotSlabs.get(slot).trim(trimNanos);
           }
         };
     this.nrAttached = new AtomicInteger(registry.slots().nrSlots());
@@ -90,14 +101,10 @@ final class SlabAllocator {
     return nrCaches.getAndIncrement();
   }
 
-  /** Takes back a slab whose objects are all free, or a large object. */
-  void retire(Slab slab) {
-    range.retire(slab, System.nanoTime());
-    purger.wake();
-  }
-
-  /** The owner of an idle slot does not come for what others freed: somebody else has to. */
-  void noteRemoteFrees() {
+  /**
+   * A slab is empty, or has objects that others freed: if its owner does not come, others have to.
+   */
+  void noteSomethingToPurge() {
     purger.wake();
   }
 
@@ -355,7 +362,8 @@ final class SlabAllocator {
     } finally {
       leave(slot, scope);
     }
-    retire(slab);
+    range.retire(System.nanoTime(), slab);
+    purger.wake();
   }
 
   /** The text that all bad frees share. */
@@ -524,25 +532,20 @@ final class SlabAllocator {
       return true;
     }
     for (int i = 0; i < registry.slots().nrSlots(); i++) {
-      if (slotSlabs.get(i).hasRemoteFrees()) {
+      if (slotSlabs.get(i).hasSomethingToTrim()) {
         return true;
       }
     }
     return false;
   }
 
-  /** Has idle slots take back what others freed, and gives back what was retired before a time. */
+  /**
+   * Has every slot take back what others freed and let go of slabs that were empty since the last
+   * call, and gives the memory back of what was retired before a time.
+   */
   void purge(long retiredUntilNanos) {
-    for (int i = 0; i < registry.slots().nrSlots(); i++) {
-      SlotSlabs slabs = slotSlabs.get(i);
-      if (slabs.hasRemoteFrees() && registry.slots().tryClaim(slabs.slot())) {
-        try {
-          slabs.collectRemoteFrees();
-        } finally {
-          slabs.slot().release();
-        }
-      }
-    }
+    trimNanos = retiredUntilNanos;
+    registry.slots().submit(trim);
     range.purge(retiredUntilNanos, false);
   }
 

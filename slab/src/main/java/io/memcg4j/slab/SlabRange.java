@@ -8,6 +8,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -108,21 +109,26 @@ final class SlabRange {
     return (long) nrChunks << CHUNK_SHIFT;
   }
 
-  /** A slab with every object free; null if the range is used up or the OS refuses memory. */
-  @Nullable Slab allocateSlab(SlabGeometry geometry) {
+  /**
+   * Slabs with every object free: up to {@code max} of those that wait for the purge, else a new
+   * one; none if the range is used up or the OS refuses memory.
+   */
+  Slab[] allocateSlabs(SlabGeometry geometry, int max) {
     lock.lock();
     try {
-      Slab slab = takeRetained(geometry);
-      if (slab == null) {
+      Slab[] found = takeRetained(geometry, max);
+      if (found.length == 0) {
         int run = takeRun(geometry.nrChunks(), 1);
         if (run < 0) {
-          return null;
+          return found;
         }
-        slab = publish(geometry, run, geometry.nrChunks(), false);
+        found = new Slab[] {publish(geometry, run, geometry.nrChunks(), false)};
       }
-      grow(slab, (long) slab.nrChunks << CHUNK_SHIFT);
-      nrSlabs++;
-      return slab;
+      for (Slab slab : found) {
+        grow(slab, (long) slab.nrChunks << CHUNK_SHIFT);
+      }
+      nrSlabs += found.length;
+      return found;
     } finally {
       lock.unlock();
     }
@@ -178,6 +184,15 @@ final class SlabRange {
       largeGeometries[index] = geometry;
     }
     return geometry;
+  }
+
+  private Slab[] takeRetained(SlabGeometry geometry, int max) {
+    Deque<Slab> mine = retained.get(geometry);
+    Slab[] found = new Slab[mine == null ? 0 : Math.min(max, mine.size())];
+    for (int i = 0; i < found.length; i++) {
+      found[i] = Objects.requireNonNull(takeRetained(geometry));
+    }
+    return found;
   }
 
   private @Nullable Slab takeRetained(SlabGeometry geometry) {
@@ -270,29 +285,39 @@ final class SlabRange {
     cleanRuns.put(from, end - from);
   }
 
-  /** Takes back a slab whose objects are all free, or a large object, for use or purge later. */
-  void retire(Slab slab, long nowNanos) {
+  /**
+   * Takes back slabs whose objects are all free, and large objects, for use or purge later.
+   *
+   * @param emptySinceNanos the time from which they wait for the purge
+   */
+  void retire(long emptySinceNanos, Slab... runs) {
+    List<Slab> tooLarge = List.of();
     lock.lock();
     try {
       if (closed) {
         return;
       }
-      if (slab.large) {
-        nrLarge--;
-      } else {
-        nrSlabs--;
+      for (Slab slab : runs) {
+        if (slab.large) {
+          nrLarge--;
+        } else {
+          nrSlabs--;
+        }
+        if (slab.nrChunks <= MAX_RETAINED_CHUNKS) {
+          slab.retiredNanos = emptySinceNanos;
+          retainedBytes += slab.residentBytes;
+          retained.computeIfAbsent(slab.geometry, g -> new ArrayDeque<>()).addLast(slab);
+        } else {
+          forget(slab);
+          tooLarge = List.of(slab);
+        }
       }
-      if (slab.nrChunks <= MAX_RETAINED_CHUNKS) {
-        slab.retiredNanos = nowNanos;
-        retainedBytes += slab.residentBytes;
-        retained.computeIfAbsent(slab.geometry, g -> new ArrayDeque<>()).addLast(slab);
-        return;
-      }
-      forget(slab);
     } finally {
       lock.unlock();
     }
-    discard(List.of(slab));
+    if (!tooLarge.isEmpty()) {
+      discard(tooLarge);
+    }
   }
 
   /** Drops the metadata of a run that is about to be discarded. */

@@ -18,10 +18,10 @@ import org.jspecify.annotations.Nullable;
  */
 final class SlotSlabs {
   /*
-   * Layout     per cache: the slabs with empty words, as a stack. Words with owners hang on the
-   *            owners' magazines. Slabs without empty words hang on nothing but the range's array.
-   * Invariant  slab.home == this for each of them; a slab is listed exactly while emptyWords != 0;
-   *            at most one slab of a cache is kept while all of its words are empty.
+   * Layout     per cache: the slabs with empty words. Words with owners hang on the owners' magazines.
+   *            Slabs without empty words hang on nothing but the range's array.
+   * Invariant  slab.home == this for each of them; a slab is listed exactly while emptyWords != 0.
+   *            hasEmptySlabs if any list has an empty slab.
    * Ordering   remoteHead: pushed by CAS by anyone, taken whole by the owner. A slab is marked as not
    *            queued before its bits are looked at, so a later free queues it again.
    * Locks      none; calls the range, which has one. Charging comes before a word is chosen, because
@@ -34,18 +34,14 @@ final class SlotSlabs {
   private final SlabRange range;
   private final SlabAllocator allocator;
   private final CpuSlot slot;
-  private Listed[] byCache = {};
+  private @Nullable SlabList[] byCache = {};
   private volatile @Nullable Slab remoteHead;
   private @Nullable Magazines rootMagazines;
   private @Nullable MemCgroup refusedBy;
   private long nrBadFrees;
 
-  /** Slabs of one cache that have empty words. */
-  private static final class Listed {
-    @Nullable Slab[] slabs = new @Nullable Slab[4];
-    int nrSlabs;
-    int nrEmpty;
-  }
+  /** Written by the owner before it wakes the purge thread, which reads it before it ends. */
+  private volatile boolean hasEmptySlabs;
 
   SlotSlabs(SlabAllocator allocator, CpuSlot slot) {
     this.range = allocator.range();
@@ -189,60 +185,55 @@ final class SlotSlabs {
   }
 
   private @Nullable Word takeEmptyWord(SlabGeometry geometry) {
-    Listed listed = listed(geometry.cacheIndex());
-    Slab slab = listed.nrSlabs > 0 ? listed.slabs[listed.nrSlabs - 1] : addSlab(listed, geometry);
+    SlabList list = list(geometry);
+    Slab slab = list.lastPartial();
+    boolean partial = slab != null;
     if (slab == null) {
-      return null;
-    }
-    if (slab.isEmpty()) {
-      listed.nrEmpty--;
+      slab = popEmpty(list, geometry);
+      if (slab == null) {
+        return null;
+      }
     }
     Word word = slab.words[Long.numberOfTrailingZeros(slab.emptyWords)];
     slab.emptyWords &= slab.emptyWords - 1;
-    if (slab.emptyWords == 0) {
-      unlist(listed, slab);
+    if (!partial && slab.emptyWords != 0) {
+      list.addPartial(slab);
+    } else if (partial && slab.emptyWords == 0) {
+      list.removePartial(slab);
     }
     return word;
   }
 
-  private @Nullable Slab addSlab(Listed listed, SlabGeometry geometry) {
-    Slab slab = range.allocateSlab(geometry);
-    if (slab != null) {
-      assert slab.isEmpty() : "slab in use: " + slab.base;
-      slab.home = this;
-      list(listed, slab);
-      listed.nrEmpty++;
-    }
-    return slab;
-  }
-
-  private Listed listed(int cacheIndex) {
-    if (cacheIndex >= byCache.length) {
-      int oldLength = byCache.length;
-      byCache = Arrays.copyOf(byCache, Math.max(cacheIndex + 1, SizeClasses.COUNT));
-      for (int i = oldLength; i < byCache.length; i++) {
-        byCache[i] = new Listed();
+  private @Nullable Slab popEmpty(SlabList list, SlabGeometry geometry) {
+    if (list.nrEmpty() == 0) {
+      for (Slab slab : range.allocateSlabs(geometry, list.batch())) {
+        assert slab.isEmpty() : "slab in use: " + slab.base;
+        slab.home = this;
+        pushEmpty(list, slab);
       }
     }
-    return byCache[cacheIndex];
+    return list.popEmpty();
   }
 
-  private static void list(Listed listed, Slab slab) {
-    if (listed.nrSlabs == listed.slabs.length) {
-      listed.slabs = Arrays.copyOf(listed.slabs, 2 * listed.nrSlabs);
+  private void pushEmpty(SlabList list, Slab slab) {
+    list.pushEmpty(slab);
+    if (!hasEmptySlabs) {
+      hasEmptySlabs = true;
     }
-    slab.listPosition = listed.nrSlabs;
-    listed.slabs[listed.nrSlabs++] = slab;
+    allocator.noteSomethingToPurge();
   }
 
-  private static void unlist(Listed listed, Slab slab) {
-    Slab last = listed.slabs[--listed.nrSlabs];
-    listed.slabs[listed.nrSlabs] = null; // or it would be kept on the heap when its memory is gone
-    if (last != null && last != slab) {
-      listed.slabs[slab.listPosition] = last;
-      last.listPosition = slab.listPosition;
+  private SlabList list(SlabGeometry geometry) {
+    int cacheIndex = geometry.cacheIndex();
+    if (cacheIndex >= byCache.length) {
+      byCache = Arrays.copyOf(byCache, Math.max(cacheIndex + 1, SizeClasses.COUNT));
     }
-    slab.listPosition = Slab.NOT_LISTED;
+    SlabList list = byCache[cacheIndex];
+    if (list == null) {
+      list = new SlabList(geometry);
+      byCache[cacheIndex] = list;
+    }
+    return list;
   }
 
   // ---- free
@@ -331,22 +322,28 @@ final class SlotSlabs {
 
   private void releaseWord(Word word) {
     Slab slab = word.slab;
-    Listed listed = listed(slab.cacheIndex);
+    SlabList list = list(slab.geometry);
     word.setOwner(null);
-    if (slab.emptyWords == 0) {
-      list(listed, slab);
-    }
+    boolean partial = slab.emptyWords != 0;
     slab.emptyWords |= 1L << word.index();
-    if (slab.isEmpty() && ++listed.nrEmpty > 1) {
-      retireSlab(listed, slab);
+    if (slab.isEmpty()) {
+      if (partial) {
+        list.removePartial(slab);
+      }
+      if (list.isFullOfEmpty()) {
+        retire(list.takeOldest(list.batch()), System.nanoTime());
+      }
+      pushEmpty(list, slab);
+    } else if (!partial) {
+      list.addPartial(slab);
     }
   }
 
-  private void retireSlab(Listed listed, Slab slab) {
-    listed.nrEmpty--;
-    unlist(listed, slab);
-    slab.home = null;
-    allocator.retire(slab);
+  private void retire(Slab[] emptySlabs, long emptySinceNanos) {
+    for (Slab slab : emptySlabs) {
+      slab.home = null;
+    }
+    range.retire(emptySinceNanos, emptySlabs);
   }
 
   /**
@@ -374,12 +371,13 @@ final class SlotSlabs {
         head = remoteHead;
         slab.nextRemote = head;
       } while (!REMOTE_HEAD.compareAndSet(this, head, slab));
-      allocator.noteRemoteFrees();
+      allocator.noteSomethingToPurge();
     }
   }
 
-  boolean hasRemoteFrees() {
-    return remoteHead != null;
+  /** Any thread: whether {@link #trim} may find something. */
+  boolean hasSomethingToTrim() {
+    return remoteHead != null || hasEmptySlabs;
   }
 
   /** Takes back what others freed. Their owners got the charges back when it was freed. */
@@ -453,16 +451,27 @@ final class SlotSlabs {
     }
   }
 
+  /** Collects, and lets the slabs go that were empty since the last call. */
+  void trim(long emptySinceNanos) {
+    collectRemoteFrees();
+    int nrEmpty = 0;
+    for (SlabList list : byCache) {
+      if (list != null) {
+        retire(list.takeIdle(), emptySinceNanos);
+        nrEmpty += list.nrEmpty();
+      }
+    }
+    hasEmptySlabs = nrEmpty != 0;
+  }
+
   /** Collects, and lets every slab go that has no object in it. */
   void shrink() {
     collectRemoteFrees();
-    for (Listed listed : byCache) {
-      for (int i = listed.nrSlabs - 1; i >= 0; i--) {
-        Slab slab = listed.slabs[i];
-        if (slab != null && slab.isEmpty()) {
-          retireSlab(listed, slab);
-        }
+    for (SlabList list : byCache) {
+      if (list != null) {
+        retire(list.takeOldest(list.nrEmpty()), System.nanoTime());
       }
     }
+    hasEmptySlabs = false;
   }
 }
