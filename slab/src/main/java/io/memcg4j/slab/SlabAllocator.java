@@ -362,7 +362,7 @@ final class SlabAllocator {
     } finally {
       leave(slot, scope);
     }
-    range.retire(System.nanoTime(), slab);
+    range.retireLarge(System.nanoTime(), slab);
     purger.wake();
   }
 

@@ -1,6 +1,7 @@
 package io.memcg4j.slab;
 
 import java.util.Arrays;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,12 +15,13 @@ final class SlabList {
    * Invariant  partial[i].listPosition == i; slabs in empty have no position.
    *            nrIdle = the fewest empty slabs that there were since the last trim: that many were not
    *            needed.
-   * Locks      none; owned with the slot.
+   * Locks      none of its own, owned with the slot; calls the range, which has one.
    * Origin     per-CPU partial slabs of SLUB; the low-water mark of tcmalloc's thread caches.
    */
   private static final int MAX_EMPTY_BYTES = 1 << 20;
   private static final int MAX_EMPTY = 32;
 
+  private final SlabGeometry geometry;
   private @Nullable Slab[] partial = new @Nullable Slab[4];
   private final @Nullable Slab[] empty;
   private int nrPartial;
@@ -27,21 +29,13 @@ final class SlabList {
   private int nrIdle;
 
   SlabList(SlabGeometry geometry) {
+    this.geometry = geometry;
     int slabBytes = geometry.nrChunks() << SlabGeometry.CHUNK_SHIFT;
     empty = new @Nullable Slab[Math.max(2, Math.min(MAX_EMPTY, MAX_EMPTY_BYTES / slabBytes))];
   }
 
-  /** How many empty slabs go to the range and come from it at once. */
-  int batch() {
-    return empty.length / 2;
-  }
-
   int nrEmpty() {
     return nrEmpty;
-  }
-
-  boolean isFullOfEmpty() {
-    return nrEmpty == empty.length;
   }
 
   /** The partial slab to take words from; null if there is none. */
@@ -67,8 +61,11 @@ final class SlabList {
     slab.listPosition = Slab.NOT_LISTED;
   }
 
-  /** Adds a slab whose words are all empty; there must be room. */
-  void pushEmpty(Slab slab) {
+  /** Adds a slab whose words are all empty; half of them go to the range if there is no room. */
+  void pushEmpty(Slab slab, SlabRange range) {
+    if (nrEmpty == empty.length) {
+      retireOldest(range, empty.length / 2, System.nanoTime());
+    }
     empty[nrEmpty++] = slab;
   }
 
@@ -83,20 +80,33 @@ final class SlabList {
     return slab;
   }
 
-  /** Takes out the slabs that have been empty for the longest time. */
-  Slab[] takeOldest(int count) {
-    Slab[] oldest = Arrays.copyOf(empty, count, Slab[].class);
+  /** Gets empty slabs from the range when there is none here; nothing if the range has none. */
+  void refill(SlabRange range, SlotSlabs home) {
+    nrEmpty = range.allocateSlabs(geometry, empty, empty.length / 2);
+    for (int i = 0; i < nrEmpty; i++) {
+      Slab slab = Objects.requireNonNull(empty[i]);
+      assert slab.isEmpty() : "slab in use: " + slab.base;
+      slab.home = home;
+    }
+  }
+
+  /** Gives back the slabs that have been empty for the longest time. */
+  void retireOldest(SlabRange range, int count, long emptySinceNanos) {
+    for (int i = 0; i < count; i++) {
+      Objects.requireNonNull(empty[i]).home = null;
+    }
+    range.retire(emptySinceNanos, empty, count);
     nrEmpty -= count;
     System.arraycopy(empty, count, empty, 0, nrEmpty);
     Arrays.fill(empty, nrEmpty, nrEmpty + count, null);
     nrIdle = Math.min(nrIdle, nrEmpty);
-    return oldest;
   }
 
-  /** Takes out the empty slabs that were not needed since the last call. */
-  Slab[] takeIdle() {
-    Slab[] idle = takeOldest(nrIdle);
+  /** Gives back the empty slabs that were not needed since the last call. */
+  void trim(SlabRange range, long emptySinceNanos) {
+    if (nrIdle > 0) {
+      retireOldest(range, nrIdle, emptySinceNanos);
+    }
     nrIdle = nrEmpty;
-    return idle;
   }
 }

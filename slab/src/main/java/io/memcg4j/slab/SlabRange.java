@@ -111,24 +111,30 @@ final class SlabRange {
 
   /**
    * Slabs with every object free: up to {@code max} of those that wait for the purge, else a new
-   * one; none if the range is used up or the OS refuses memory.
+   * one.
+   *
+   * @return how many were stored in {@code into}; 0 if the range is used up or the OS refuses
+   *     memory
    */
-  Slab[] allocateSlabs(SlabGeometry geometry, int max) {
+  int allocateSlabs(SlabGeometry geometry, @Nullable Slab[] into, int max) {
     lock.lock();
     try {
-      Slab[] found = takeRetained(geometry, max);
-      if (found.length == 0) {
+      int nrFound = 0;
+      for (Slab slab; nrFound < max && (slab = takeRetained(geometry)) != null; nrFound++) {
+        grow(slab, (long) slab.nrChunks << CHUNK_SHIFT);
+        into[nrFound] = slab;
+      }
+      if (nrFound == 0) {
         int run = takeRun(geometry.nrChunks(), 1);
         if (run < 0) {
-          return found;
+          return 0;
         }
-        found = new Slab[] {publish(geometry, run, geometry.nrChunks(), false)};
-      }
-      for (Slab slab : found) {
+        Slab slab = publish(geometry, run, geometry.nrChunks(), false);
         grow(slab, (long) slab.nrChunks << CHUNK_SHIFT);
+        into[nrFound++] = slab;
       }
-      nrSlabs += found.length;
-      return found;
+      nrSlabs += nrFound;
+      return nrFound;
     } finally {
       lock.unlock();
     }
@@ -184,15 +190,6 @@ final class SlabRange {
       largeGeometries[index] = geometry;
     }
     return geometry;
-  }
-
-  private Slab[] takeRetained(SlabGeometry geometry, int max) {
-    Deque<Slab> mine = retained.get(geometry);
-    Slab[] found = new Slab[mine == null ? 0 : Math.min(max, mine.size())];
-    for (int i = 0; i < found.length; i++) {
-      found[i] = Objects.requireNonNull(takeRetained(geometry));
-    }
-    return found;
   }
 
   private @Nullable Slab takeRetained(SlabGeometry geometry) {
@@ -286,38 +283,45 @@ final class SlabRange {
   }
 
   /**
-   * Takes back slabs whose objects are all free, and large objects, for use or purge later.
+   * Takes back slabs whose objects are all free, for use or purge later.
    *
    * @param emptySinceNanos the time from which they wait for the purge
    */
-  void retire(long emptySinceNanos, Slab... runs) {
-    List<Slab> tooLarge = List.of();
+  void retire(long emptySinceNanos, @Nullable Slab[] from, int count) {
+    lock.lock();
+    try {
+      for (int i = 0; i < count && !closed; i++) {
+        retain(Objects.requireNonNull(from[i]), emptySinceNanos);
+        nrSlabs--;
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Takes back a large object, for use or purge later; memory of a very large one at once. */
+  void retireLarge(long emptySinceNanos, Slab slab) {
     lock.lock();
     try {
       if (closed) {
         return;
       }
-      for (Slab slab : runs) {
-        if (slab.large) {
-          nrLarge--;
-        } else {
-          nrSlabs--;
-        }
-        if (slab.nrChunks <= MAX_RETAINED_CHUNKS) {
-          slab.retiredNanos = emptySinceNanos;
-          retainedBytes += slab.residentBytes;
-          retained.computeIfAbsent(slab.geometry, g -> new ArrayDeque<>()).addLast(slab);
-        } else {
-          forget(slab);
-          tooLarge = List.of(slab);
-        }
+      nrLarge--;
+      if (slab.nrChunks <= MAX_RETAINED_CHUNKS) {
+        retain(slab, emptySinceNanos);
+        return;
       }
+      forget(slab);
     } finally {
       lock.unlock();
     }
-    if (!tooLarge.isEmpty()) {
-      discard(tooLarge);
-    }
+    discard(List.of(slab));
+  }
+
+  private void retain(Slab slab, long emptySinceNanos) {
+    slab.retiredNanos = emptySinceNanos;
+    retainedBytes += slab.residentBytes;
+    retained.computeIfAbsent(slab.geometry, g -> new ArrayDeque<>()).addLast(slab);
   }
 
   /** Drops the metadata of a run that is about to be discarded. */

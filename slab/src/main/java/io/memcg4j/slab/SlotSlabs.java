@@ -189,7 +189,7 @@ final class SlotSlabs {
     Slab slab = list.lastPartial();
     boolean partial = slab != null;
     if (slab == null) {
-      slab = popEmpty(list, geometry);
+      slab = popEmpty(list);
       if (slab == null) {
         return null;
       }
@@ -204,19 +204,15 @@ final class SlotSlabs {
     return word;
   }
 
-  private @Nullable Slab popEmpty(SlabList list, SlabGeometry geometry) {
+  private @Nullable Slab popEmpty(SlabList list) {
     if (list.nrEmpty() == 0) {
-      for (Slab slab : range.allocateSlabs(geometry, list.batch())) {
-        assert slab.isEmpty() : "slab in use: " + slab.base;
-        slab.home = this;
-        pushEmpty(list, slab);
-      }
+      list.refill(range, this);
+      noteEmptySlabs();
     }
     return list.popEmpty();
   }
 
-  private void pushEmpty(SlabList list, Slab slab) {
-    list.pushEmpty(slab);
+  private void noteEmptySlabs() {
     if (!hasEmptySlabs) {
       hasEmptySlabs = true;
     }
@@ -330,20 +326,11 @@ final class SlotSlabs {
       if (partial) {
         list.removePartial(slab);
       }
-      if (list.isFullOfEmpty()) {
-        retire(list.takeOldest(list.batch()), System.nanoTime());
-      }
-      pushEmpty(list, slab);
+      list.pushEmpty(slab, range);
+      noteEmptySlabs();
     } else if (!partial) {
       list.addPartial(slab);
     }
-  }
-
-  private void retire(Slab[] emptySlabs, long emptySinceNanos) {
-    for (Slab slab : emptySlabs) {
-      slab.home = null;
-    }
-    range.retire(emptySinceNanos, emptySlabs);
   }
 
   /**
@@ -457,7 +444,7 @@ final class SlotSlabs {
     int nrEmpty = 0;
     for (SlabList list : byCache) {
       if (list != null) {
-        retire(list.takeIdle(), emptySinceNanos);
+        list.trim(range, emptySinceNanos);
         nrEmpty += list.nrEmpty();
       }
     }
@@ -469,7 +456,7 @@ final class SlotSlabs {
     collectRemoteFrees();
     for (SlabList list : byCache) {
       if (list != null) {
-        retire(list.takeOldest(list.nrEmpty()), System.nanoTime());
+        list.retireOldest(range, list.nrEmpty(), System.nanoTime());
       }
     }
     hasEmptySlabs = false;
