@@ -566,10 +566,13 @@ public final class Kmalloc implements AutoCloseable {
       return allocateSlow(nrBytes, flags | SlabAllocator.ZEROED);
     }
 
-    /** A slow path may have moved the scope to another handle. */
+    /** A slow path may have moved the scope to another handle, which gives it another token. */
     private long refreshed(long address) {
-      token = scope.token();
-      magazines = kmalloc.magazinesOf(scope);
+      Object now = scope.token();
+      if (now != token) {
+        token = now;
+        magazines = kmalloc.magazinesOf(scope);
+      }
       classes = magazines.classes();
       return address;
     }

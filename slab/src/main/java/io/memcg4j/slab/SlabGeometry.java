@@ -7,8 +7,8 @@ import io.memcg4j.memcg.MemCgroup;
  *
  * <p>A slab is a run of chunks filled with objects from its start. Objects are grouped into
  * <em>words</em>: up to 64 neighbours that share one long of the free bitmap and one owner. A word
- * spans at most a page if its objects are smaller than that, so that a tenant with a single object
- * of a class pins at most a page for it.
+ * spans at most a page, or up to 8 objects and four pages, so that a tenant with a single object of
+ * a class pins no more than that for it, and not every allocation of a page has to find a new word.
  *
  * @param cacheIndex number of the cache in its allocator
  * @param objectSize bytes from one object to the next
@@ -34,19 +34,23 @@ record SlabGeometry(
   static final int MAX_WORDS = 64;
 
   private static final int MAX_WORD_SHIFT = 6;
+  private static final int LARGE_WORD_SHIFT = 3;
+  private static final int MAX_LARGE_WORD_BYTES = 4 * MemCgroup.PAGE_SIZE;
+  private static final int MAX_UNUSED_FRACTION = 8;
   private static final int MIN_OBJECTS = 8;
   // Heap bytes of a word with the reference to it, and of a slab with its arrays' headers.
   private static final int WORD_METADATA_BYTES = 60;
   private static final int SLAB_METADATA_BYTES = 160;
 
   static SlabGeometry of(int cacheIndex, int objectSize) {
-    int wordShift = 0;
-    while (wordShift < MAX_WORD_SHIFT && objectSize << (wordShift + 1) <= MemCgroup.PAGE_SIZE) {
-      wordShift++;
-    }
     int nrChunks = 1;
     while (nrChunks * CHUNK_SIZE / objectSize < MIN_OBJECTS) {
       nrChunks *= 2;
+    }
+    int wordShift = 0;
+    while (wordShift < MAX_WORD_SHIFT
+        && isGoodWord(objectSize << (wordShift + 1), wordShift + 1, nrChunks * CHUNK_SIZE)) {
+      wordShift++;
     }
     int nrWords = Math.min(MAX_WORDS, (nrChunks * CHUNK_SIZE / objectSize) >>> wordShift);
     int metadata = WORD_METADATA_BYTES + SLAB_METADATA_BYTES / nrWords;
@@ -54,6 +58,13 @@ record SlabGeometry(
     long magic = ((1L << MAGIC_SHIFT) + objectSize - 1) / objectSize;
     return new SlabGeometry(
         cacheIndex, objectSize, wordShift, nrWords, nrChunks, magic, objectSize + share);
+  }
+
+  private static boolean isGoodWord(int wordBytes, int wordShift, int slabBytes) {
+    return wordBytes <= MemCgroup.PAGE_SIZE
+        || (wordShift <= LARGE_WORD_SHIFT
+            && wordBytes <= MAX_LARGE_WORD_BYTES
+            && slabBytes % wordBytes <= slabBytes / MAX_UNUSED_FRACTION);
   }
 
   int objectsPerWord() {

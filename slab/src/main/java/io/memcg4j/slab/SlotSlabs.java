@@ -253,14 +253,17 @@ final class SlotSlabs {
     int index = (int) (product >>> SlabGeometry.MAGIC_SHIFT);
     Word word = slab.wordOf(index);
     long bit = slab.bitOf(index);
+    if (!word.isInactiveOf(magazines)) {
+      return freeToMagazine(word, bit, magazines);
+    }
     long old = word.free();
     long now = old | bit;
-    // Full before, or empty now: not for the fast path.
-    if (!word.isInactiveOf(magazines) || old == 0 || now == slab.wordMask) {
-      return freeAtEdge(word, bit, magazines);
-    }
     if (now == old || (word.remotePlain() & bit) != 0) {
       return false;
+    }
+    if (old == 0 || now == slab.wordMask) {
+      magazines.home().free(word, bit); // full before, or empty now
+      return true;
     }
     word.setFreePlain(now);
     if (magazines.isCharged()) {
@@ -269,12 +272,17 @@ final class SlotSlabs {
     return true;
   }
 
-  /** The word is the active one, or it was full, or it becomes empty; or it is another one's. */
-  private static boolean freeAtEdge(Word word, long bit, Magazines magazines) {
-    if (word.owner() != magazines || ((word.allFree() | word.remotePlain()) & bit) != 0) {
+  /** The word is the active one of a magazine, or another stock's. */
+  private static boolean freeToMagazine(Word word, long bit, Magazines magazines) {
+    Magazine magazine = word.activeIn();
+    if (magazine == null
+        || word.owner() != magazines
+        || ((magazine.taken() | word.remotePlain()) & bit) != 0) {
       return false;
     }
-    magazines.home().free(word, bit);
+    if (!magazine.putBack(bit) && magazines.isCharged()) {
+      magazines.stock().uncharge(word.slab.chargeBytes);
+    }
     return true;
   }
 

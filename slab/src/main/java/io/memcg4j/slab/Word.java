@@ -107,8 +107,9 @@ final class Word {
     inactiveOwner = magazines;
   }
 
-  boolean isActive() {
-    return activeIn != null;
+  /** The magazine that has taken the free objects; null if none has. */
+  @Nullable Magazine activeIn() {
+    return activeIn;
   }
 
   /** Bits of objects that were freed elsewhere, as far as the caller must see them. No fence. */

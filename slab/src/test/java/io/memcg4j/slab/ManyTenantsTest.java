@@ -40,9 +40,8 @@ final class ManyTenantsTest {
       long bound = (nrSlabs * geometry.nrChunks()) << SlabGeometry.CHUNK_SHIFT;
       long mapped = instance.kmalloc.info().mappedBytes();
       assertTrue(mapped <= bound, () -> "mapped=" + mapped + " bound=" + bound);
-      assertTrue(
-          geometry.objectsPerWord() == 1 || mapped <= (NR_TENANTS + 64) * Instance.PAGE * 2,
-          () -> "mapped=" + mapped);
+      long wordBytes = Math.max(Instance.PAGE, (long) geometry.objectsPerWord() * size);
+      assertTrue(mapped <= (NR_TENANTS + 64) * wordBytes * 2, () -> "mapped=" + mapped);
       for (ObjCgroup tenant : tenants) {
         assertEquals(
             Instance.roundToPages(objectsEach * Instance.chargeOf(size)),

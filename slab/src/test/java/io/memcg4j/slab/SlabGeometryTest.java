@@ -40,11 +40,13 @@ final class SlabGeometryTest {
 
   /** What a tenant with one object of a class keeps others from. */
   @Test
-  void of_anyStride_wordIsAtMostAPage() {
+  void of_anyStride_wordIsAtMostAPageOrEightObjectsInFour() {
     forAllStrides(geometry -> {
       long wordBytes = (long) geometry.objectsPerWord() * geometry.objectSize();
       assertTrue(
-          wordBytes <= MemCgroup.PAGE_SIZE || geometry.objectsPerWord() == 1, geometry::toString);
+          wordBytes <= MemCgroup.PAGE_SIZE
+              || (wordBytes <= 4 * MemCgroup.PAGE_SIZE && geometry.objectsPerWord() <= 8),
+          geometry::toString);
       assertTrue(geometry.objectsPerWord() <= 64, geometry::toString);
       assertEquals(
           geometry.objectsPerWord(), Long.bitCount(geometry.wordMask()), geometry::toString);
