@@ -9,6 +9,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -20,6 +21,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 @Timeout(value = 5, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class PercpuRefConcurrencyTest {
   private static final int NR_THREADS = 6;
+  private static final int MAX_TAKEN_DYING = 4;
   private static final int NR_LIVES = 50;
 
   private final CpuSlots slots = CpuSlots.create(3, 2);
@@ -162,11 +164,17 @@ class PercpuRefConcurrencyTest {
               stop.set(true);
             }
           }
+          int life = 0;
+          int nrTakenDying = 0;
           while (!stop.get()) {
             CpuSlot slot = claim(random);
-            // Once it is dying, mostly let it die: takers that relieve each other could go on for
-            // ever.
-            boolean onlyLive = lives.isDying() ? random.nextInt(8) != 0 : random.nextBoolean();
+            // Once it is dying, let it die: takers that relieve each other could go on for ever.
+            boolean onlyLive = random.nextBoolean();
+            if (lives.isDying()) {
+              nrTakenDying = life == nrEnds.get() ? nrTakenDying : 0;
+              life = nrEnds.get();
+              onlyLive = nrTakenDying++ >= MAX_TAKEN_DYING;
+            }
             if (onlyLive ? lives.tryGetLive(slot) : lives.tryGet(slot)) {
               assertTrue(alive.get());
               if (random.nextInt(4) == 0) {
@@ -177,7 +185,9 @@ class PercpuRefConcurrencyTest {
             }
             leave(slot);
             if (random.nextInt(8) == 0) {
-              Thread.yield();
+              // No yield: virtual threads that only yield to each other keep their carriers from
+              // the one that was queued outside.
+              LockSupport.parkNanos(1000);
             }
           }
         });
