@@ -4,6 +4,7 @@ import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.CpuSlots;
 import io.memcg4j.percpu.PerCpu;
 import java.util.Arrays;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -23,6 +24,12 @@ final class GroupTree {
   private final PerCpu<PageStock> stocks;
   private final StockDrain stockDrain;
   private final ReentrantLock shape = new ReentrantLock();
+  private final ReentrantLock oomLock = new ReentrantLock();
+  private final StatTree stat = new StatTree();
+  private final EventBell eventBell = new EventBell();
+  private final ConcurrentLinkedQueue<MemCgroup> dying = new ConcurrentLinkedQueue<>();
+  private final PressureTimer pressureTimer = new PressureTimer();
+  private volatile boolean usesHigh;
   private volatile Hook[] hooks = {}; // replaced under shape, never changed
 
   GroupTree(CpuSlots slots) {
@@ -42,6 +49,32 @@ final class GroupTree {
 
   StockDrain stockDrain() {
     return stockDrain;
+  }
+
+  /** Held while a victim is chosen. */
+  ReentrantLock oomLock() {
+    return oomLock;
+  }
+
+  StatTree stat() {
+    return stat;
+  }
+
+  PressureTimer pressureTimer() {
+    return pressureTimer;
+  }
+
+  EventBell eventBell() {
+    return eventBell;
+  }
+
+  /** From now on charges look for high limits. */
+  void useHigh() {
+    usesHigh = true;
+  }
+
+  boolean usesHigh() {
+    return usesHigh;
   }
 
   ReentrantLock shape() {
@@ -69,6 +102,35 @@ final class GroupTree {
       }
     }
     stocks.get(slot).drain(subtree);
+  }
+
+  /** Keeps a removed group in sight until nothing holds it. */
+  void noteDying(MemCgroup removed) {
+    dying.removeIf(group -> !isHeld(group));
+    if (isHeld(removed)) {
+      dying.add(removed);
+    }
+  }
+
+  int nrDying(MemCgroup ancestor) {
+    dying.removeIf(group -> !isHeld(group));
+    int sum = 0;
+    for (MemCgroup group : dying) {
+      sum += group != ancestor && group.isDescendantOf(ancestor) ? 1 : 0;
+    }
+    return sum;
+  }
+
+  private boolean isHeld(MemCgroup group) {
+    if (group.hasOpenCharges()) {
+      return true;
+    }
+    for (int i = 0; i < slots.nrSlots(); i++) {
+      if (holds(slots.slot(i), group)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** The caller holds the lock. */

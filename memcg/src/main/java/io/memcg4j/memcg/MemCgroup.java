@@ -28,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Origin: the memory controller of cgroup v2. Deliberate differences: the root counts and can
  * have a limit and events, as it stands for a part of one process and not for the machine.
  */
-public final class MemCgroup {
+public final class MemCgroup extends ControlledGroup {
   /*
    * Layout     the counter is an object of its own (see there). A group takes about half a KiB.
    * Invariant  usage of a group at rest, after drain: what is charged to it and to its children.
@@ -61,15 +61,14 @@ public final class MemCgroup {
   /** Most pages of one request: 32 GiB. */
   public static final long MAX_REQUEST_PAGES = PageCounter.MAX_REQUEST_PAGES;
 
+  /** How far {@link #stat} may be behind, in sum over the tree. */
+  public static final long STAT_BOUND_BYTES = 16L << 20;
+
   /** What {@link #max} returns when there is no limit. */
   public static final long UNLIMITED = Long.MAX_VALUE;
 
   private static final VarHandle STATE =
       fieldVarHandle(lookup(), "state", VarHandle.class, MemCgroup.class, GroupState.class);
-  private static final VarHandle MAX_EVENTS =
-      fieldVarHandle(lookup(), "maxEvents", VarHandle.class, MemCgroup.class, long.class);
-  private static final VarHandle LOCAL_MAX_EVENTS =
-      fieldVarHandle(lookup(), "localMaxEvents", VarHandle.class, MemCgroup.class, long.class);
 
   /** A floor above, called by the tree. One instance per type and tree, see {@link #subsystem}. */
   public interface Subsystem {
@@ -119,8 +118,6 @@ public final class MemCgroup {
   private volatile boolean online = true;
   private volatile @Nullable GroupState state;
   private volatile @Nullable ConcurrentHashMap<String, MemCgroup> children; // made by the first
-  private volatile long maxEvents;
-  private volatile long localMaxEvents;
 
   private MemCgroup(GroupTree tree, @Nullable MemCgroup parent, String name) {
     this.tree = tree;
@@ -339,7 +336,32 @@ public final class MemCgroup {
     } finally {
       shape.unlock();
     }
+    closePressure();
     tree.stockDrain().drain(this);
+    tree.noteDying(this);
+  }
+
+  /**
+   * The groups below this one.
+   *
+   * @return at least 0; racy while groups come and go. Cost: a visit of each.
+   */
+  public int nrDescendants() {
+    int sum = 0;
+    for (MemCgroup child : children()) {
+      sum += 1 + child.nrDescendants();
+    }
+    return sum;
+  }
+
+  /**
+   * Removed groups that were below this one and that something still holds: a busy slot with
+   * charges in advance, an open {@link Charge}. Objects hold none.
+   *
+   * @return at least 0
+   */
+  public int nrDyingDescendants() {
+    return tree.nrDying(this);
   }
 
   private void checkOnline(String operation) {
@@ -381,45 +403,28 @@ public final class MemCgroup {
   }
 
   /**
-   * Sets the limit. Takes effect at once for all charges that are not granted yet. A limit below
-   * what is used is legal: charges are then refused until enough is freed. Slots give back what
-   * they hold in advance.
+   * Sets the limit. Takes effect at once for all charges that are not granted yet. When it is below
+   * what is used, memory is reclaimed and then the out-of-memory policy asked; it succeeds in any
+   * case, and charges are refused until enough is freed. Slots give back what they hold in advance.
    *
    * @param nrBytes {@code >= 0}, rounded down to pages; 4 PiB and more, as {@link #UNLIMITED},
    *     means no limit
    * @throws IllegalArgumentException if it is negative
    */
   public void setMax(long nrBytes) {
-    if (nrBytes < 0) {
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT,
-              "memory.max out of range: group=%s maxBytes=%d legal=0..%d",
-              path(),
-              nrBytes,
-              UNLIMITED));
-    }
-    long nrPages = Math.min(nrBytes >> PAGE_SHIFT, PageCounter.UNLIMITED_PAGES);
-    counter.setMax(nrPages);
+    setMaxNoBlock(nrBytes);
+    LimitWrite.enforceMax(this);
+  }
+
+  /**
+   * As {@link #setMax} without reclaim and policy.
+   *
+   * @param nrBytes as there
+   * @throws IllegalArgumentException if it is negative
+   */
+  public void setMaxNoBlock(long nrBytes) {
+    counter.setMax(pages("memory.max", nrBytes));
     drain(); // what a stock may hold was worked out from the old limit
-  }
-
-  /**
-   * What happened here and below.
-   *
-   * @return exact counts since the group was made
-   */
-  public MemoryEvents events() {
-    return new MemoryEvents(maxEvents);
-  }
-
-  /**
-   * What happened at this very group.
-   *
-   * @return exact counts since the group was made
-   */
-  public MemoryEvents eventsLocal() {
-    return new MemoryEvents(localMaxEvents);
   }
 
   /**
@@ -475,7 +480,7 @@ public final class MemCgroup {
     return tree;
   }
 
-  private static long pagesToBytes(long nrPages) {
+  static long pagesToBytes(long nrPages) {
     return nrPages == PageCounter.UNLIMITED_PAGES ? UNLIMITED : nrPages << PAGE_SHIFT;
   }
 
@@ -516,9 +521,43 @@ public final class MemCgroup {
     long nrMore = batchBeyond(stock, nrPages);
     if (nrMore > 0 && counter.tryChargeAtOnce(nrPages + nrMore)) {
       stock.refill(this, nrMore);
+      noteHigh(slot, stock, nrPages + nrMore);
       return null;
     }
-    return groupOf(counter.tryCharge(nrPages));
+    MemCgroup refusing = groupOf(counter.tryCharge(nrPages));
+    if (refusing == null) {
+      noteHigh(slot, stock, nrPages);
+    }
+    return refusing;
+  }
+
+  /** Remembers what was charged above a high limit, and has the slot's owner look soon. */
+  private void noteHigh(CpuSlot slot, PageStock stock, long nrPages) {
+    if (tree.usesHigh()) {
+      for (MemCgroup group = this; group != null; group = group.parent) {
+        if (group.isOverHigh()) {
+          stock.overHighPages += nrPages;
+          slot.disarm();
+          return;
+        }
+      }
+    }
+  }
+
+  /**
+   * For the floors above: takes the pages that were charged above a high limit by way of a slot, to
+   * be passed to {@link #handleOverHigh} with no operation under way.
+   *
+   * @param slot a slot that the caller owns
+   * @return pages; 0 if there is nothing to do
+   */
+  public long takeOverHighPages(CpuSlot slot) {
+    PageStock stock = tree.stock(slot);
+    long nrPages = stock.overHighPages;
+    if (nrPages != 0) {
+      stock.overHighPages = 0;
+    }
+    return nrPages;
   }
 
   /**
@@ -569,10 +608,21 @@ public final class MemCgroup {
    * @throws IllegalArgumentException if {@code nrPages} is out of range
    */
   public void forceCharge(long nrPages) {
+    forceCharge(nrPages, true);
+  }
+
+  /** As {@link #forceCharge(long)} for a request whose event is counted already. */
+  void forceChargeUncounted(long nrPages) {
+    forceCharge(nrPages, false);
+  }
+
+  private void forceCharge(long nrPages, boolean counted) {
     checkRequest(nrPages);
     MemCgroup passed = groupOf(counter.force(nrPages));
     if (passed != null) {
-      passed.countMaxEvent();
+      if (counted) {
+        passed.countMaxEvent();
+      }
       MemCgroup highest = passed;
       for (MemCgroup group = passed; group != null; group = group.parent) {
         highest = group.counter.usage() > group.counter.max() ? group : highest;
@@ -632,7 +682,7 @@ public final class MemCgroup {
     return refusal(refusedBy, requestedBytes, 0, 0);
   }
 
-  private MemoryLimitException refusal(
+  MemoryLimitException refusal(
       MemCgroup refusedBy, long requestedBytes, int reclaimRounds, long freedBytes) {
     return new MemoryLimitException(
         path(),
@@ -658,10 +708,12 @@ public final class MemCgroup {
   }
 
   void countMaxEvent() {
-    LOCAL_MAX_EVENTS.getAndAdd(this, 1L);
-    for (MemCgroup group = this; group != null; group = group.parent) {
-      MAX_EVENTS.getAndAdd(group, 1L);
-    }
+    EventCounts.count(this, EventCounts.Event.MAX);
+  }
+
+  @Override
+  MemCgroup self() {
+    return this;
   }
 
   private static void checkRequest(long nrPages) {

@@ -86,6 +86,12 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
   private static final VarHandle PEAK =
       fieldVarHandle(lookup(), "peak", VarHandle.class, PageCounterState.class, long.class);
 
+  private static final VarHandle WAITERS =
+      fieldVarHandle(lookup(), "waiters", VarHandle.class, PageCounter.class, WaitQueue.class);
+
+  private static final VarHandle LOCAL_PEAK =
+      fieldVarHandle(lookup(), "localPeak", VarHandle.class, PageCounterState.class, long.class);
+
   private enum Verdict {
     GRANTED,
     REFUSED,
@@ -95,6 +101,7 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
 
   private final @Nullable PageCounter parent;
   private volatile long max = UNLIMITED_PAGES; // pages
+  private volatile @Nullable WaitQueue waiters;
 
   PageCounter(@Nullable PageCounter parent) {
     this.parent = parent;
@@ -228,10 +235,18 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
     }
   }
 
-  /** Look first: in a steady state the peak does not move and is not written. */
+  /** Look first: in a steady state the peaks do not move and are not written. */
   private void raisePeak(long nrPages) {
-    for (long seen = peak; seen < nrPages; seen = peak) {
-      if (PEAK.compareAndSet(this, seen, nrPages)) {
+    if (localPeak >= nrPages) {
+      return; // and so is the other one
+    }
+    raise(PEAK, peak, nrPages);
+    raise(LOCAL_PEAK, localPeak, nrPages);
+  }
+
+  private void raise(VarHandle mark, long first, long nrPages) {
+    for (long seen = first; seen < nrPages; seen = (long) mark.getVolatile(this)) {
+      if (mark.compareAndSet(this, seen, nrPages)) {
         return;
       }
     }
@@ -295,6 +310,10 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
                 nrPages,
                 committed(before)));
       }
+      WaitQueue waiting = level.waiters; // after the add: see WaitQueue
+      if (waiting != null) {
+        waiting.wake();
+      }
     }
   }
 
@@ -309,11 +328,31 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
    */
   long setMax(long nrPages) {
     max = nrPages;
+    WaitQueue waiting = waiters;
+    if (waiting != null) {
+      waiting.wake();
+    }
     return total(word);
   }
 
   long max() {
     return max;
+  }
+
+  /** Who is told when pages come back here; made on first use. */
+  WaitQueue waiters() {
+    WaitQueue mine = waiters;
+    if (mine == null) {
+      WaitQueue made = new WaitQueue();
+      mine = (WaitQueue) WAITERS.compareAndExchange(this, null, made);
+      mine = mine == null ? made : mine;
+    }
+    return mine;
+  }
+
+  int nrWaiting() {
+    WaitQueue mine = waiters;
+    return mine == null ? 0 : mine.length();
   }
 
   /**
@@ -330,6 +369,20 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
 
   long peak() {
     return peak;
+  }
+
+  /** The most since {@link #restartLocalPeak}. */
+  long localPeak() {
+    return localPeak;
+  }
+
+  /**
+   * Begins the local peak anew at what is used now.
+   *
+   * @return what it was
+   */
+  long restartLocalPeak() {
+    return (long) LOCAL_PEAK.getAndSet(this, total(word));
   }
 
   /** The lowest max from here to the root, racy across levels. */

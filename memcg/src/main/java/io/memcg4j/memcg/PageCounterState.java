@@ -32,6 +32,9 @@ abstract class PageCounterState extends PageCounterLeftPadding {
 
   /** Most pages that were ever granted at once. */
   volatile long peak;
+
+  /** Most pages since the last reset by anyone; never above peak. */
+  volatile long localPeak;
 }
 
 /** Space behind the contended words; eight more, as some fill the gap in front of the words. */

@@ -43,6 +43,9 @@ final class PageStock {
 
   long freedPages;
 
+  /** Pages charged above a high limit since the owner last did something about it. */
+  long overHighPages;
+
   /**
    * Takes pages that are there already. A part is never taken.
    *

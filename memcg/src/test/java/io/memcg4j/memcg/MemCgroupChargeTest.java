@@ -65,11 +65,11 @@ class MemCgroupChargeTest {
     assertSame(service, a.charge(slot, 2));
     assertSame(service, a.charge(slot, 1 << 20));
     assertAll(
-        () -> assertEquals(new MemoryEvents(0), a.events()),
-        () -> assertEquals(new MemoryEvents(2), service.events()),
-        () -> assertEquals(new MemoryEvents(2), service.eventsLocal()),
-        () -> assertEquals(new MemoryEvents(2), root.events()),
-        () -> assertEquals(new MemoryEvents(0), root.eventsLocal()));
+        () -> assertEquals(new MemoryEvents(0, 0, 0, 0, 0, 0), a.events()),
+        () -> assertEquals(new MemoryEvents(0, 0, 2, 0, 0, 0), service.events()),
+        () -> assertEquals(new MemoryEvents(0, 0, 2, 0, 0, 0), service.eventsLocal()),
+        () -> assertEquals(new MemoryEvents(0, 0, 2, 0, 0, 0), root.events()),
+        () -> assertEquals(new MemoryEvents(0, 0, 0, 0, 0, 0), root.eventsLocal()));
   }
 
   @Test
@@ -77,14 +77,14 @@ class MemCgroupChargeTest {
     service.setMax(PAGE);
     assertSame(service, a.tryCharge(slot, 2));
     assertSame(service, a.tryChargeNow(2));
-    assertEquals(new MemoryEvents(0), root.events());
+    assertEquals(new MemoryEvents(0, 0, 0, 0, 0, 0), root.events());
   }
 
   @Test
   void charge_rootLimited_isRefusedByTheRoot() {
     root.setMax(2 * PAGE);
     assertSame(root, a.charge(slot, 3));
-    assertEquals(new MemoryEvents(1), root.eventsLocal());
+    assertEquals(new MemoryEvents(0, 0, 1, 0, 0, 0), root.eventsLocal());
     assertNull(a.charge(slot, 2));
   }
 
@@ -95,9 +95,9 @@ class MemCgroupChargeTest {
     a.forceCharge(3);
     assertAll(
         () -> assertEquals(3 * PAGE, service.usage()),
-        () -> assertEquals(new MemoryEvents(1), a.eventsLocal()),
-        () -> assertEquals(new MemoryEvents(0), service.eventsLocal()),
-        () -> assertEquals(new MemoryEvents(1), root.events()));
+        () -> assertEquals(new MemoryEvents(0, 0, 1, 0, 0, 0), a.eventsLocal()),
+        () -> assertEquals(new MemoryEvents(0, 0, 0, 0, 0, 0), service.eventsLocal()),
+        () -> assertEquals(new MemoryEvents(0, 0, 1, 0, 0, 0), root.events()));
     assertSame(service, b.charge(slot, 1));
     a.unchargeNow(3);
     assertNull(b.charge(slot, 1));
@@ -107,7 +107,7 @@ class MemCgroupChargeTest {
   void forceCharge_withinMax_countsNoEvent() {
     service.setMax(3 * PAGE);
     a.forceCharge(3);
-    assertEquals(new MemoryEvents(0), root.events());
+    assertEquals(new MemoryEvents(0, 0, 0, 0, 0, 0), root.events());
   }
 
   @Test
@@ -139,7 +139,7 @@ class MemCgroupChargeTest {
   void setMax_negative_throwsNamingValueAndRange() {
     IllegalArgumentException e = assertThrows(IllegalArgumentException.class, () -> a.setMax(-1));
     assertEquals(
-        "memory.max out of range: group=/svc/a maxBytes=-1 legal=0..9223372036854775807",
+        "memory.max out of range: group=/svc/a nrBytes=-1 legal=0..9223372036854775807",
         e.getMessage());
     assertEquals(MemCgroup.UNLIMITED, a.max());
   }

@@ -35,7 +35,7 @@ class MemCgroupTreeTest {
         () -> assertEquals(List.of(), root.children()),
         () -> assertEquals(MemCgroup.UNLIMITED, root.max()),
         () -> assertEquals(0, root.usage()),
-        () -> assertEquals(new MemoryEvents(0), root.events()));
+        () -> assertEquals(new MemoryEvents(0, 0, 0, 0, 0, 0), root.events()));
   }
 
   @Test

@@ -1,5 +1,7 @@
 package io.memcg4j.slab;
 
+import io.memcg4j.memcg.ChargeMode;
+import io.memcg4j.memcg.LimitWalk;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.ObjCgroups;
@@ -169,56 +171,102 @@ final class SlabAllocator {
       int alignChunks,
       int flags) {
     checkOpen();
-    CpuSlot slot = null;
-    if (scope != null) {
-      scope.resync();
-      slot = scope.holdsSlot() ? scope.slot() : null;
-    }
-    boolean borrowed = slot == null;
-    if (slot == null) {
-      slot = registry.slots().claimShared();
-    }
-    long address;
-    try {
-      SlotSlabs mine = slabsOf(slot);
-      ObjStock stock = payer(slot, scope);
-      stock.pin();
+    LimitWalk walk = null;
+    while (true) {
+      CpuSlot slot = null;
+      if (scope != null) {
+        scope.resync();
+        slot = scope.holdsSlot() ? scope.slot() : null;
+      }
+      boolean borrowed = slot == null;
+      if (slot == null) {
+        slot = registry.slots().claimShared();
+      }
+      MemCgroup group;
+      MemCgroup refusedBy;
+      long address;
+      long overHighPages;
       try {
-        address =
-            geometry != null
-                ? mine.allocate(mine.magazines(stock), geometry, flags)
-                : allocateLarge(mine, stock, nrBytes, alignChunks, flags);
-        if (address == NULL && mine.refusedBy() == null) {
-          // What slots keep, and what waits for the purge, may be enough. Nothing is under way
-          // here.
-          shrink(slot);
-          address =
-              geometry != null
-                  ? mine.allocate(mine.magazines(stock), geometry, flags)
-                  : allocateLarge(mine, stock, nrBytes, alignChunks, flags);
-        }
-        if (address == NULL && (flags & MAY_FAIL) == 0) {
-          throw refusal(slot, stock.handle().group(), mine.refusedBy(), nrBytes);
+        SlotSlabs mine = slabsOf(slot);
+        ObjStock stock = payer(slot, scope);
+        stock.pin();
+        try {
+          address = allocateOn(slot, mine, stock, geometry, nrBytes, alignChunks, flags);
+          group = stock.handle().group();
+          refusedBy = mine.refusedBy();
+          if (address == NULL && refusedBy == null && (flags & MAY_FAIL) == 0) {
+            throw group.mappingRefused(nrBytes, range.mappedBytes(), range.rangeBytes());
+          }
+          overHighPages = group.takeOverHighPages(slot);
+          // A refusal that is answered with NULL, where nobody could help, makes no garbage.
+          if (address == NULL
+              && refusedBy != null
+              && ((flags & MAY_FAIL) == 0 || LimitWalk.canReclaim(refusedBy))) {
+            walk = walk != null ? walk : new LimitWalk(group, nrBytes, modeOf(flags));
+            walk.noteDrain(slot);
+          }
+        } finally {
+          stock.unpin();
         }
       } finally {
-        stock.unpin();
+        if (borrowed) {
+          slot.release();
+        }
       }
-    } finally {
-      if (borrowed) {
-        slot.release();
+      // From here on nothing is under way on a slot: shrinkers and policies may run, and it may
+      // sleep.
+      if (address != NULL) {
+        if (overHighPages != 0) {
+          group.handleOverHigh(overHighPages, true);
+        }
+        if (geometry != null && (flags & ZEROED) != 0) {
+          zero(address, nrBytes);
+        }
+        return address;
+      }
+      if (refusedBy == null || walk == null) {
+        return NULL;
+      }
+      if (!walk.makeRoom(refusedBy)) {
+        if ((flags & MAY_FAIL) != 0) {
+          return NULL;
+        }
+        throw walk.refusal(refusedBy);
       }
     }
-    if (geometry != null && address != NULL && (flags & ZEROED) != 0) {
-      zero(address, nrBytes);
+  }
+
+  private static ChargeMode modeOf(int flags) {
+    return (flags & MAY_FAIL) != 0 ? ChargeMode.RETRY_MAYFAIL : ChargeMode.NORMAL;
+  }
+
+  private long allocateOn(
+      CpuSlot slot,
+      SlotSlabs mine,
+      ObjStock stock,
+      @Nullable SlabGeometry geometry,
+      long nrBytes,
+      int alignChunks,
+      int flags) {
+    long address = attempt(mine, stock, geometry, nrBytes, alignChunks, flags);
+    if (address == NULL && mine.refusedBy() == null) {
+      // What slots keep, and what waits for the purge, may be enough. Nothing is under way here.
+      shrink(slot);
+      address = attempt(mine, stock, geometry, nrBytes, alignChunks, flags);
     }
     return address;
   }
 
-  private RuntimeException refusal(
-      CpuSlot slot, MemCgroup group, @Nullable MemCgroup by, long nrBytes) {
-    return by != null
-        ? group.refusal(slot, by, nrBytes)
-        : group.mappingRefused(nrBytes, range.mappedBytes(), range.rangeBytes());
+  private long attempt(
+      SlotSlabs mine,
+      ObjStock stock,
+      @Nullable SlabGeometry geometry,
+      long nrBytes,
+      int alignChunks,
+      int flags) {
+    return geometry != null
+        ? mine.allocate(mine.magazines(stock), geometry, flags)
+        : allocateLarge(mine, stock, nrBytes, alignChunks, flags);
   }
 
   static void zero(long address, long nrBytes) {

@@ -1,0 +1,71 @@
+package io.memcg4j.memcg;
+
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.concurrent.locks.ReentrantLock;
+
+/** Sums of declared memory up the tree, brought up to date lazily. */
+final class StatTree {
+  /*
+   * Invariant  a group with pending changes is in updated, or its updater is about to put it there.
+   *            Cost of a flush: groups that changed, times their depth; the others are not visited.
+   * Locks      flushing, for a few steps per group that changed; updates take none.
+   * Not        that a sum and its parts are of one moment.
+   * guaranteed
+   * Origin     rstat of the kernel (kernel/cgroup/rstat.c): updated groups in a list, flushed up.
+   */
+  private static final long PERIOD_NANOS = 2_000_000_000L;
+
+  private final ConcurrentLinkedQueue<MemCgroup> updated = new ConcurrentLinkedQueue<>();
+  private final ReentrantLock flushing = new ReentrantLock();
+  private final LongAdder pendingBytes = new LongAdder();
+  private volatile long flushedNanos = System.nanoTime();
+
+  void update(MemCgroup group, int item, long delta) {
+    GroupStat stat = group.groupStat();
+    stat.add(item, delta);
+    if (item < GroupStat.NR_CLASSES) {
+      pendingBytes.add(Math.abs(delta));
+    }
+    if (!stat.queued.get() && stat.queued.compareAndSet(false, true)) {
+      updated.add(group);
+    }
+  }
+
+  /** Flushes if more is pending, or for longer, than {@link MemCgroup#stat} promises. */
+  void flushIfStale() {
+    if (pendingBytes.sum() > MemCgroup.STAT_BOUND_BYTES
+        || System.nanoTime() - flushedNanos > PERIOD_NANOS) {
+      flush();
+    }
+  }
+
+  void flush() {
+    flushing.lock();
+    try {
+      flushedNanos = System.nanoTime();
+      pendingBytes.reset();
+      // No more than is there now, or a busy updater would keep the flush going.
+      for (int left = updated.size(); left > 0; left--) {
+        MemCgroup group = updated.poll();
+        if (group == null) {
+          break;
+        }
+        GroupStat stat = group.groupStat();
+        stat.queued.set(false);
+        for (int item = 0; item < GroupStat.NR_ITEMS; item++) {
+          long delta = stat.take(item);
+          for (MemCgroup level = group; delta != 0 && level != null; level = level.parent()) {
+            level.groupStat().total.getAndAdd(item, delta);
+          }
+        }
+      }
+    } finally {
+      flushing.unlock();
+    }
+  }
+
+  int nrUpdated() {
+    return updated.size();
+  }
+}

@@ -1,0 +1,158 @@
+package io.memcg4j.memcg;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(value = 2, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+final class WaitQueueTest {
+  private static final long PAGE = MemCgroup.PAGE_SIZE;
+  private static final Duration LONG = Duration.ofMinutes(1);
+
+  private final MemCgroup root = MemCgroup.root();
+  private final MemCgroup a = root.create("a");
+
+  private Charge charge(String name) {
+    return a.charge(name, MemoryClass.HEAP);
+  }
+
+  private void awaitWaiting(int nrWaiting) throws InterruptedException {
+    while (a.nrWaiting() != nrWaiting) {
+      Thread.sleep(1);
+    }
+  }
+
+  @Test
+  void setAwait_roomComes_isGranted() throws Exception {
+    a.setMax(10 * PAGE);
+    Charge held = charge("held");
+    held.set(8 * PAGE);
+    Charge waiting = charge("waiting");
+    CompletableFuture<Boolean> granted = a.setAsync(waiting, 5 * PAGE, LONG).toCompletableFuture();
+    awaitWaiting(1);
+    assertFalse(granted.isDone());
+    held.set(5 * PAGE);
+    assertTrue(granted.get());
+    assertEquals(10 * PAGE, a.usage());
+    assertEquals(0, a.nrWaiting());
+  }
+
+  @Test
+  void setAwait_limitIsRaised_isGranted() throws Exception {
+    a.setMax(10 * PAGE);
+    charge("held").set(10 * PAGE);
+    CompletableFuture<Boolean> granted =
+        a.setAsync(charge("waiting"), PAGE, LONG).toCompletableFuture();
+    awaitWaiting(1);
+    a.setMax(11 * PAGE);
+    assertTrue(granted.get());
+  }
+
+  @Test
+  void setAwait_timeOver_falseAndNothingCharged() throws Exception {
+    a.setMax(10 * PAGE);
+    charge("held").set(10 * PAGE);
+    assertFalse(a.setAwait(charge("waiting"), PAGE, Duration.ofMillis(5)));
+    assertFalse(a.setAwait(charge("waiting"), PAGE, Duration.ZERO));
+    assertEquals(10 * PAGE, a.usage());
+    assertEquals(0, a.nrWaiting());
+  }
+
+  @Test
+  void setAwait_interrupted_throwsAndLeavesTheQueue() throws Exception {
+    a.setMax(10 * PAGE);
+    charge("held").set(10 * PAGE);
+    Charge waiting = charge("waiting");
+    Thread.currentThread().interrupt();
+    assertThrows(InterruptedException.class, () -> a.setAwait(waiting, PAGE, LONG));
+    assertEquals(0, a.nrWaiting());
+    assertEquals(0, waiting.nrBytes());
+  }
+
+  /** The large one came first: small ones that would fit wait behind it. */
+  @Test
+  void setAwait_largeFirst_isNotOvertakenBySmallOnes() throws Exception {
+    a.setMax(100 * PAGE);
+    List<Charge> held = new ArrayList<>();
+    for (int i = 0; i < 100; i++) {
+      Charge one = charge("held");
+      one.set(PAGE);
+      held.add(one);
+    }
+    List<String> order = Collections.synchronizedList(new ArrayList<>());
+    CompletableFuture<?> large =
+        a.setAsync(charge("large"), 50 * PAGE, LONG)
+            .thenAccept(granted -> order.add("large"))
+            .toCompletableFuture();
+    awaitWaiting(1);
+    List<CompletableFuture<?>> small = new ArrayList<>();
+    for (int i = 0; i < 10; i++) {
+      int number = i;
+      small.add(
+          a.setAsync(charge("small"), PAGE, LONG)
+              .thenAccept(granted -> order.add("small" + number))
+              .toCompletableFuture());
+      awaitWaiting(2 + i);
+    }
+    for (int i = 0; i < 49; i++) {
+      held.get(i).close();
+    }
+    Thread.sleep(30); // a chance to go wrong; nothing depends on it
+    assertEquals(List.of(), order);
+    held.get(49).close();
+    large.get();
+    for (int i = 50; i < 60; i++) {
+      held.get(i).close();
+    }
+    for (CompletableFuture<?> one : small) {
+      one.get();
+    }
+    assertEquals("large", order.getFirst());
+    assertEquals(11, order.size());
+  }
+
+  /** Many virtual and platform threads, more than fits: all are served, and nothing is lost. */
+  @Test
+  void setAwait_manyThreads_allServedNeverOver() throws Exception {
+    a.setMax(16 * PAGE);
+    for (ExecutorService executor :
+        List.of(Executors.newVirtualThreadPerTaskExecutor(), Executors.newFixedThreadPool(6))) {
+      try (executor) {
+        List<Future<?>> results = new ArrayList<>();
+        for (int i = 0; i < 200; i++) {
+          SplittableRandom random = new SplittableRandom(i);
+          results.add(
+              executor.submit(() -> {
+                for (int round = 0; round < 10; round++) {
+                  try (Charge mine = charge("mine")) {
+                    assertTrue(a.setAwait(mine, (1 + random.nextInt(16)) * PAGE, LONG));
+                    assertTrue(a.usage() <= 16 * PAGE);
+                  }
+                }
+                return null;
+              }));
+        }
+        for (Future<?> result : results) {
+          result.get();
+        }
+      }
+    }
+    assertEquals(0, a.usage());
+    assertEquals(0, a.nrWaiting());
+    assertTrue(a.pressure().some().totalMicros() > 0);
+  }
+}
