@@ -315,8 +315,8 @@ public final class ObjStock {
   /** Undoes one {@link #pin}; the last one lets an idle stock go. */
   public void unpin() {
     assert nrPins > 0 : "stock not pinned: " + handle;
-    if (--nrPins == 0 && (!hot || handle.refs().isDying())) {
-      home.drop(this);
+    if (--nrPins == 0) {
+      home.dropUnlessKept(this);
     }
   }
 

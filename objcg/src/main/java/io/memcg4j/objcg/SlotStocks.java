@@ -15,6 +15,9 @@ import org.jspecify.annotations.Nullable;
 final class SlotStocks {
   private static final int INITIAL_CAPACITY = 8;
 
+  /** Stocks that stay although nobody needs them. */
+  static final int MAX_KEPT = 64;
+
   private final CpuSlot slot;
   private final ObjStock root;
   private final ObjStock[] hot = new ObjStock[MemCgroup.STOCK_GROUPS];
@@ -146,9 +149,7 @@ final class SlotStocks {
     hot[place] = stock;
     if (victim != root && victim != stock) {
       victim.cool();
-      if (!victim.isPinned()) {
-        drop(victim);
-      }
+      dropUnlessKept(victim);
     }
   }
 
@@ -179,9 +180,7 @@ final class SlotStocks {
           && stock.isHot()
           && stock.handle().group().isDescendantOf(subtree)) {
         stock.cool();
-        if (!stock.isPinned()) {
-          drop(stock);
-        }
+        dropUnlessKept(stock);
       }
     }
   }
@@ -210,13 +209,22 @@ final class SlotStocks {
 
   /** Lets go of stocks whose group was removed, unless they are needed. */
   void sweep() {
-    for (ObjStock stock : hot) {
-      if (stock != root && stock.handle().refs().isDying()) {
+    for (ObjStock stock : table.clone()) {
+      if (stock != null && stock.handle().refs().isDying()) {
         stock.cool();
-        if (!stock.isPinned()) {
-          drop(stock);
-        }
+        dropUnlessKept(stock);
       }
+    }
+  }
+
+  /**
+   * A stock that nobody needs stays, empty, as long as there are few: whoever enters a scope again
+   * finds it, and takes no reference. Those of removed groups go.
+   */
+  void dropUnlessKept(ObjStock stock) {
+    if (!stock.isPinned()
+        && (stock.handle().refs().isDying() || (!stock.isHot() && nrStocks > MAX_KEPT))) {
+      drop(stock);
     }
   }
 
