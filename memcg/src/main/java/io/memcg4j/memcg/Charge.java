@@ -24,6 +24,8 @@ public final class Charge implements AutoCloseable {
    *            before it changed nrBytes, or not yet given back after it.
    * Ordering   grow: charge the pages, then CAS nrBytes. Shrink: CAS, then uncharge. So at no time
    *            less is charged than nrBytes says.
+   * Not        that threads which grow one charge at the same time are refused only for what is
+   * guaranteed granted: each has its pages charged before it knows who was first.
    */
   private static final VarHandle NR_BYTES =
       fieldVarHandle(lookup(), "nrBytes", VarHandle.class, Charge.class, long.class);
@@ -110,8 +112,11 @@ public final class Charge implements AutoCloseable {
       if (nrMore > 0) {
         MemCgroup refusing =
             new LimitWalk(group, nrMore << MemCgroup.PAGE_SHIFT, mode).charge(nrMore);
-        if (refusing != null) {
+        if (refusing != null && old == nrBytes) {
           return refusing;
+        }
+        if (refusing != null) {
+          continue; // another thread changed it meanwhile: less may be needed now
         }
       }
       if (NR_BYTES.compareAndSet(this, old, bytes)) {

@@ -9,30 +9,41 @@ final class LimitWrite {
    * guaranteed
    * Origin     memory_high_write, memory_max_write and user_proactive_reclaim of Linux.
    */
+  private static final int MAX_VICTIMS = 1000;
+
   private LimitWrite() {}
 
-  /** Reclaims until usage is at or below a limit, or 16 rounds in a row freed nothing. */
+  /** Reclaims until usage is at or below a limit, or 16 rounds did not bring it lower. */
   static void reclaimTo(MemCgroup group, LongSupplier limitPages) {
     int nrRetriesLeft = MemCgroup.MAX_RECLAIM_RETRIES;
+    long lowest = Long.MAX_VALUE;
     while (group.isOnline() && !Thread.currentThread().isInterrupted()) {
-      long excess = group.counter().usage() - limitPages.getAsLong();
-      if (excess <= 0 || !group.hasShrinkersBelow()) {
+      long usage = group.counter().usage();
+      long excess = usage - limitPages.getAsLong();
+      // What shrinkers say that they freed is no measure of how far it has come.
+      boolean lower = usage < lowest;
+      lowest = Math.min(lowest, usage);
+      if (excess <= 0
+          || !group.hasShrinkersBelow()
+          || Reclaim.isReclaiming()
+          || (!lower && nrRetriesLeft-- == 0)) {
         return;
       }
-      long nrFreed = Reclaim.run(group, excess << MemCgroup.PAGE_SHIFT).freedBytes();
+      Reclaim.run(group, excess << MemCgroup.PAGE_SHIFT);
       group.drain();
-      if (nrFreed == 0 && nrRetriesLeft-- == 0) {
-        return;
-      }
     }
   }
 
   /** After max was lowered: reclaim, then the policy, until usage fits or nobody helps. */
   static void enforceMax(MemCgroup group) {
     reclaimTo(group, () -> group.counter().max());
-    while (group.isOnline()
-        && group.counter().usage() > group.counter().max()
-        && OutOfMemory.handlerOf(group) != OomHandler.FAIL_REQUEST) {
+    for (int round = 0;
+        round < MAX_VICTIMS
+            && group.isOnline()
+            && !Reclaim.isReclaiming()
+            && group.counter().usage() > group.counter().max()
+            && OutOfMemory.handlerOf(group) != OomHandler.FAIL_REQUEST;
+        round++) {
       if (!OutOfMemory.makeRoom(group, 0)) {
         return;
       }

@@ -72,7 +72,9 @@ final class OutOfMemory {
       OomVictim.State state = victim.state(group.usage());
       if (state == OomVictim.State.RELEASING) {
         closing.add(group);
-      } else if (state == OomVictim.State.ALIVE && victim.scoreAdjust > OomHandler.NEVER) {
+      } else if (state == OomVictim.State.ALIVE
+          && victim.scoreAdjust > OomHandler.NEVER
+          && group.usage() > 0) {
         killable.add(group);
       }
     }
