@@ -3,7 +3,9 @@ package io.memcg4j.caffeine;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.memcg4j.memcg.Charge;
 import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.memcg.MemoryClass;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -33,7 +35,7 @@ final class ConcurrentCaffeineTest {
       List<Future<?>> workers = new ArrayList<>();
       for (int i = 0; i < NR_THREADS; i++) {
         SplittableRandom random = new SplittableRandom(i);
-        workers.add(threads.submit(() -> work(cache, random)));
+        workers.add(threads.submit(() -> work(cache, group, random)));
       }
       Future<?> reclaimer =
           threads.submit(() -> {
@@ -64,7 +66,8 @@ final class ConcurrentCaffeineTest {
     assertEquals(0, root.flush().heap());
   }
 
-  private static void work(MemcgCache<Integer, Integer> cache, SplittableRandom random) {
+  private static void work(
+      MemcgCache<Integer, Integer> cache, MemCgroup group, SplittableRandom random) {
     for (int i = 0; i < NR_OPERATIONS; i++) {
       int key = random.nextInt(1000);
       int nrBytes = random.nextInt(64 << 10);
@@ -72,8 +75,17 @@ final class ConcurrentCaffeineTest {
         case 0, 1 -> cache.put(key, nrBytes);
         case 2 -> cache.invalidate(key);
         case 3 -> cache.getIfPresent(key);
+        case 4 -> cache.get(key, _ -> loadWithScratch(group, nrBytes));
         default -> cache.get(key, _ -> nrBytes);
       }
+    }
+  }
+
+  /** Takes memory of the group while it loads, which may drive entries of the cache out. */
+  private static int loadWithScratch(MemCgroup group, int nrBytes) {
+    try (Charge scratch = group.charge("scratch", MemoryClass.FOREIGN)) {
+      scratch.trySet(8L * nrBytes);
+      return nrBytes;
     }
   }
 
