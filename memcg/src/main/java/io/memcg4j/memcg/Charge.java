@@ -80,7 +80,8 @@ public final class Charge implements AutoCloseable {
   }
 
   /**
-   * As {@link #set(long)} with a say in how far the request may go.
+   * As {@link #set(long)} with a say in how far the request may go. Only {@link ChargeMode#NORMAL}
+   * pauses above a high limit.
    *
    * @param bytes at least 0
    * @param mode how far
@@ -123,6 +124,8 @@ public final class Charge implements AutoCloseable {
         group.countDeclared(memoryClass, bytes - old, nrMore);
         if (nrMore < 0) {
           group.unchargeNow(-nrMore);
+        } else if (nrMore > 0 && mode == ChargeMode.NORMAL && group.isPathOverHigh()) {
+          group.handleOverHigh(nrMore, true);
         }
         return null;
       }

@@ -571,6 +571,18 @@ public abstract sealed class ControlledGroup permits MemCgroup {
     return mine == null ? PageCounter.UNLIMITED_PAGES : mine.highPages;
   }
 
+  /** Whether this group or one above it is over its high limit. */
+  boolean isPathOverHigh() {
+    if (self().tree().usesHigh()) {
+      for (MemCgroup group = self(); group != null; group = group.parent()) {
+        if (group.isOverHigh()) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
   boolean isOverHigh() {
     GroupControls mine = controls;
     return mine != null && self().counter().usage() > mine.highPages;

@@ -533,14 +533,9 @@ public final class MemCgroup extends ControlledGroup {
 
   /** Remembers what was charged above a high limit, and has the slot's owner look soon. */
   private void noteHigh(CpuSlot slot, PageStock stock, long nrPages) {
-    if (tree.usesHigh()) {
-      for (MemCgroup group = this; group != null; group = group.parent) {
-        if (group.isOverHigh()) {
-          stock.overHighPages += nrPages;
-          slot.disarm();
-          return;
-        }
-      }
+    if (isPathOverHigh()) {
+      stock.overHighPages += nrPages;
+      slot.disarm();
     }
   }
 

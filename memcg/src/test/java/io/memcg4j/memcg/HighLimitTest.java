@@ -120,4 +120,17 @@ final class HighLimitTest {
     assertTrue(a.pressure().some().totalMicros() > 0);
     assertTrue(root.pressure().some().totalMicros() > 0);
   }
+
+  @Test
+  void set_aboveHigh_normalPausesAndCounts_othersDoNot() {
+    MemCgroup a = root.create("a");
+    a.setHigh(10 * MIB);
+    Charge charge = a.charge("x", MemoryClass.HEAP);
+    charge.set(11 * MIB, ChargeMode.NOWAIT);
+    assertEquals(0, a.events().high());
+    Thread.currentThread().interrupt(); // so that the pause is none
+    charge.set(12 * MIB);
+    assertTrue(Thread.interrupted());
+    assertEquals(1, a.events().high());
+  }
 }

@@ -3,6 +3,8 @@ package io.memcg4j.objcg;
 import static java.lang.invoke.ConstantBootstraps.fieldVarHandle;
 import static java.lang.invoke.MethodHandles.lookup;
 
+import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.memcg.Throttle;
 import io.memcg4j.percpu.CpuSlot;
 import java.lang.invoke.VarHandle;
 import java.util.Locale;
@@ -44,6 +46,8 @@ public final class Scope implements AutoCloseable {
   private ObjCgroup handle;
   private ObjStock stock;
   private boolean closed;
+  private boolean throttleDeferred;
+  private Throttle throttle = Throttle.NONE;
 
   /** What the slot is armed with; another one after each move, as what allocators know is stale. */
   private Object token = this;
@@ -101,6 +105,47 @@ public final class Scope implements AutoCloseable {
     registry.requireSameTree(target);
     MOVE.setVolatile(this, target);
     slot.disarm();
+  }
+
+  /**
+   * For callers that may not sleep, such as event loops: from now on allocations in this scope do
+   * not pause above {@code memory.high}; what is due is collected for {@link #takeThrottle}. By the
+   * owner.
+   *
+   * @param deferred whether the caller honours the pauses itself
+   * @return this scope
+   */
+  public Scope deferThrottle(boolean deferred) {
+    requireOwner();
+    throttleDeferred = deferred;
+    return this;
+  }
+
+  /**
+   * The pause that is due since the last call: to be taken before the next request is served. By
+   * the owner.
+   *
+   * @return no pause unless {@link #deferThrottle} was asked for and a group is above its limit
+   */
+  public Throttle takeThrottle() {
+    requireOwner();
+    Throttle due = throttle;
+    throttle = Throttle.NONE;
+    return due;
+  }
+
+  /**
+   * For the allocator floor: pages were charged above a high limit. Reclaims; pauses unless that is
+   * deferred. To be called with no operation under way.
+   *
+   * @param group who paid
+   * @param nrPages how many
+   */
+  public void overHigh(MemCgroup group, long nrPages) {
+    Throttle due = group.handleOverHigh(nrPages, !throttleDeferred);
+    if (throttleDeferred && due.delayNanos() > throttle.delayNanos()) {
+      throttle = due;
+    }
   }
 
   /**

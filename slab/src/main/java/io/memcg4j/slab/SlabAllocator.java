@@ -217,7 +217,7 @@ final class SlabAllocator {
       // sleep.
       if (address != NULL) {
         if (overHighPages != 0) {
-          group.handleOverHigh(overHighPages, true);
+          overHigh(scope, group, overHighPages);
         }
         if (geometry != null && (flags & ZEROED) != 0) {
           zero(address, nrBytes);
@@ -233,6 +233,14 @@ final class SlabAllocator {
         }
         throw walk.refusal(refusedBy);
       }
+    }
+  }
+
+  private static void overHigh(@Nullable Scope scope, MemCgroup group, long nrPages) {
+    if (scope != null) {
+      scope.overHigh(group, nrPages);
+    } else {
+      group.handleOverHigh(nrPages, true);
     }
   }
 

@@ -9,6 +9,7 @@ import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.memcg.MemoryLimitException;
 import io.memcg4j.memcg.OomHandler;
 import io.memcg4j.memcg.Shrinker;
+import io.memcg4j.memcg.Throttle;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.Scope;
 import java.time.Duration;
@@ -212,6 +213,31 @@ final class ReclaimTest {
       long usage = handle.group().usage();
       assertTrue(usage < 6 * MIB, () -> "usage=" + usage);
       cache.scan(Long.MAX_VALUE);
+      instance.assertNothingLeft();
+    }
+  }
+
+  /** An event loop does not sleep; it is told how long it should have. */
+  @Test
+  void allocate_aboveHighWithDeferredThrottle_saysHowLong() {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      ObjCgroup handle = instance.handle("a");
+      handle.group().setHigh(4 * MIB);
+      List<Long> mine = new ArrayList<>();
+      try (Scope scope = handle.enter().deferThrottle(true)) {
+        assertFalse(scope.takeThrottle().isNeeded());
+        Kmalloc.Bound bound = kmalloc.bind(scope);
+        for (int i = 0; i < 8 * MIB / SIZE; i++) {
+          mine.add(bound.allocate(SIZE));
+        }
+        Throttle due = scope.takeThrottle();
+        assertTrue(due.isNeeded());
+        assertEquals("/a", due.groupPath());
+        assertFalse(scope.takeThrottle().isNeeded());
+      }
+      assertEquals(0, handle.group().pressure().some().totalMicros());
+      mine.forEach(kmalloc::free);
       instance.assertNothingLeft();
     }
   }
