@@ -7,6 +7,7 @@ import io.memcg4j.memcg.MemoryClass;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.CpuSlot;
+import java.lang.invoke.VarHandle;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -227,7 +228,10 @@ final class TenantsFork {
       try {
         for (int i = 0; i < nrTimes; i++) {
           check(leaf.tryCharge(slot, NR_PAGES) == null);
+          // A stock is plain memory: without these the compiler drops what cancels out.
+          VarHandle.releaseFence();
           leaf.uncharge(slot, NR_PAGES);
+          VarHandle.releaseFence();
         }
       } finally {
         slot.release();
