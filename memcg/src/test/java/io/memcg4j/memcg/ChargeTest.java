@@ -159,7 +159,7 @@ final class ChargeTest {
 
   @Test
   void remove_manyCycles_leaveNoTrace() {
-    for (int i = 0; i < 100_000; i++) {
+    for (int i = 0; i < 1_000_000; i++) {
       MemCgroup b = a.create("b");
       if ((i & 15) == 0) {
         try (Charge charge = b.charge("x", MemoryClass.HEAP)) {
