@@ -290,9 +290,22 @@ public abstract sealed class ControlledGroup permits MemCgroup {
    */
   public boolean setAwait(Charge charge, long nrBytes, Duration timeout)
       throws InterruptedException {
-    MemCgroup refusing = charge.set(nrBytes, ChargeMode.NORMAL);
+    // Whoever waits already comes first: a request that happens to fit must not overtake it.
+    MemCgroup refusing = nearestWithWaiters();
+    if (refusing == null || nrBytes <= charge.nrBytes()) {
+      refusing = charge.set(nrBytes, ChargeMode.NORMAL);
+    }
     return refusing == null
         || refusing.awaitRoom(() -> charge.set(nrBytes, ChargeMode.RETRY_MAYFAIL) == null, timeout);
+  }
+
+  private @Nullable MemCgroup nearestWithWaiters() {
+    for (MemCgroup group = self(); group != null; group = group.parent()) {
+      if (group.nrWaiting() > 0) {
+        return group;
+      }
+    }
+    return null;
   }
 
   /**

@@ -64,7 +64,7 @@ public final class ShrinkerRegistration implements AutoCloseable {
   @SuppressWarnings("NonAtomicVolatileUpdate") // written under busy only
   long scan(long nrBytes) {
     if (!busy.tryLock()) {
-      return busy.isHeldByCurrentThread() ? 0 : -1;
+      return -1;
     }
     try {
       if (closed.get() || busy.getHoldCount() > 1) {

@@ -155,4 +155,23 @@ final class WaitQueueTest {
     assertEquals(0, a.nrWaiting());
     assertTrue(a.pressure().some().totalMicros() > 0);
   }
+
+  /** Small ones that would fit at once keep coming: the large one that waits is still served. */
+  @Test
+  void setAwait_fitsWhileALargeOneWaits_waitsBehindIt() throws Exception {
+    a.setMax(100 * PAGE);
+    Charge held = charge("held");
+    held.set(100 * PAGE);
+    Charge large = charge("large");
+    CompletableFuture<Boolean> granted = a.setAsync(large, 50 * PAGE, LONG).toCompletableFuture();
+    awaitWaiting(1);
+    held.set(70 * PAGE); // room for 30
+    Charge small = charge("small");
+    assertFalse(a.setAwait(small, PAGE, Duration.ofMillis(20)));
+    assertEquals(70 * PAGE, a.usage());
+    held.set(50 * PAGE);
+    assertTrue(granted.get());
+    held.set(40 * PAGE);
+    assertTrue(a.setAwait(small, PAGE, LONG));
+  }
 }
