@@ -44,6 +44,7 @@ final class ClaimSharedTest {
               }));
     }
     begun.await();
+    Thread.sleep(50); // so that they wait in earnest; nothing depends on it
     LockSupport.unpark(owner);
     assertTrue(owner.join(Duration.ofMinutes(1)), "the owner never ran again");
     for (Thread waiter : waiters) {
