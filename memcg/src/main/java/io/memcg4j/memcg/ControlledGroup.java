@@ -453,6 +453,19 @@ public abstract sealed class ControlledGroup permits MemCgroup {
     }
   }
 
+  /**
+   * For the floors above: part of what they have charged to this group is of another class than
+   * {@link MemoryClass#SLAB}. Costs three atomic additions, no charge.
+   *
+   * @param memoryClass where it counts in {@link #stat}
+   * @param deltaBytes more or, negative, less
+   */
+  public void countClass(MemoryClass memoryClass, long deltaBytes) {
+    StatTree tree = self().tree().stat();
+    tree.update(self(), memoryClass.item(), deltaBytes);
+    tree.update(self(), GroupStat.CLASSED_BYTES, deltaBytes);
+  }
+
   void countReclaimed(long nrBytes) {
     if (nrBytes > 0) {
       self().tree().stat().update(self(), GroupStat.RECLAIMED_BYTES, nrBytes);
@@ -485,7 +498,7 @@ public abstract sealed class ControlledGroup permits MemCgroup {
     GroupStat mine = groupStat();
     long declared = mine.total.get(GroupStat.DECLARED_PAGES) << MemCgroup.PAGE_SHIFT;
     return new MemoryStat(
-        Math.max(0, self().usage() - declared),
+        Math.max(0, self().usage() - declared - mine.total.get(GroupStat.CLASSED_BYTES)),
         Math.max(0, mine.total.get(MemoryClass.PERCPU.item())),
         Math.max(0, mine.total.get(MemoryClass.VMALLOC.item())),
         Math.max(0, mine.total.get(MemoryClass.HEAP.item())),

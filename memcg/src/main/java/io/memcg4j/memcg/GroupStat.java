@@ -16,7 +16,8 @@ final class GroupStat {
   static final int NR_CLASSES = MemoryClass.values().length;
   static final int DECLARED_PAGES = NR_CLASSES;
   static final int RECLAIMED_BYTES = NR_CLASSES + 1;
-  static final int NR_ITEMS = NR_CLASSES + 2;
+  static final int CLASSED_BYTES = NR_CLASSES + 2;
+  static final int NR_ITEMS = NR_CLASSES + 3;
 
   private static final int ROW = 16;
   private static final int NR_STRIPES = 4;

@@ -18,6 +18,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 /** The limit-hit walk from an allocation: shrinkers that free objects, policy, high. */
@@ -133,7 +134,7 @@ final class ReclaimTest {
   }
 
   @Test
-  void allocate_policyKillsASession_isGranted_tryAllocateKillsNobody() {
+  void allocate_policyKillsASession_isGranted_tryAllocateKillsNobody() throws InterruptedException {
     try (Instance instance = Instance.create()) {
       Kmalloc kmalloc = instance.kmalloc;
       ObjCgroup session = instance.handle("session");
@@ -141,7 +142,16 @@ final class ReclaimTest {
       try (Scope _ = session.enter()) {
         fill(held, 3 * MIB);
       }
-      session.group().setOomKill(() -> held.scan(Long.MAX_VALUE), Duration.ofSeconds(30), 0);
+      CountDownLatch closed = new CountDownLatch(1);
+      session
+          .group()
+          .setOomKill(
+              () -> {
+                held.scan(Long.MAX_VALUE);
+                closed.countDown();
+              },
+              Duration.ofSeconds(30),
+              0);
       instance.root.setMax(4 * MIB);
       instance.root.setOomHandler(OomHandler.KILL_LARGEST);
       ObjCgroup other = instance.handle("other");
@@ -161,7 +171,7 @@ final class ReclaimTest {
       }
       assertEquals(1, session.group().events().oomKill());
       mine.forEach(kmalloc::free);
-      held.scan(Long.MAX_VALUE);
+      assertTrue(closed.await(30, TimeUnit.SECONDS));
       instance.assertNothingLeft();
     }
   }

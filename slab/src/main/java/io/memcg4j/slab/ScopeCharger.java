@@ -1,0 +1,130 @@
+package io.memcg4j.slab;
+
+import io.memcg4j.memcg.ChargeMode;
+import io.memcg4j.memcg.LimitWalk;
+import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.memcg.MemoryClass;
+import io.memcg4j.objcg.ObjCgroup;
+import io.memcg4j.objcg.ObjCgroups;
+import io.memcg4j.objcg.ObjStock;
+import io.memcg4j.objcg.Scope;
+import io.memcg4j.percpu.CpuSlot;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Charges memory of one class that is in no slab, areas or per-CPU objects, to the group of the
+ * calling thread's scope: first the charge, then the memory, so that what is refused was never
+ * mapped.
+ *
+ * <p>Thread-safe. The payer is read once per charge, so a thread that is moved meanwhile does not
+ * split it.
+ */
+final class ScopeCharger {
+  /*
+   * Locks      to be called with none held and no operation under way on the caller's slot: shrinkers
+   *            and policies run inside.
+   * Origin     obj_cgroup_charge and obj_cgroup_uncharge of Linux mm/memcontrol.c.
+   */
+  private final ObjCgroups registry;
+  private final boolean accounted;
+  private final MemoryClass memoryClass;
+
+  ScopeCharger(ObjCgroups registry, boolean accounted, MemoryClass memoryClass) {
+    this.registry = registry;
+    this.accounted = accounted;
+    this.memoryClass = memoryClass;
+  }
+
+  /**
+   * Charges bytes to whoever pays on this thread now.
+   *
+   * @param nrBytes at least 1
+   * @param flags {@link SlabAllocator#MAY_FAIL}
+   * @return who paid, to be given to {@link #uncharge} once; null if refused
+   * @throws io.memcg4j.memcg.MemoryLimitException if refused without {@code MAY_FAIL}
+   */
+  @Nullable ObjCgroup charge(long nrBytes, int flags) {
+    Scope scope = registry.currentScope();
+    if (!accounted || scope == null) {
+      return registry.rootHandle();
+    }
+    boolean mayFail = (flags & SlabAllocator.MAY_FAIL) != 0;
+    LimitWalk walk = null;
+    while (true) {
+      scope.resync();
+      CpuSlot slot = scope.holdsSlot() ? scope.slot() : registry.slots().claimShared();
+      ObjCgroup payer;
+      MemCgroup group;
+      MemCgroup refusedBy;
+      long overHighPages;
+      try {
+        ObjStock stock = scope.holdsSlot() ? scope.stock() : registry.stock(slot, scope.current());
+        payer = stock.handle();
+        if (payer.id() == ObjCgroup.ROOT_ID) {
+          return payer;
+        }
+        stock.pin();
+        try {
+          group = payer.group();
+          refusedBy = stock.ensure(nrBytes, nrBytes);
+          if (refusedBy == null) {
+            stock.take(nrBytes);
+            payer.refs().get(slot);
+          } else if (!mayFail || LimitWalk.canReclaim(refusedBy)) {
+            ChargeMode mode = mayFail ? ChargeMode.RETRY_MAYFAIL : ChargeMode.NORMAL;
+            walk = walk != null ? walk : new LimitWalk(group, nrBytes, mode);
+            walk.noteDrain(slot);
+          }
+          overHighPages = group.takeOverHighPages(slot);
+        } finally {
+          stock.unpin();
+        }
+      } finally {
+        if (!scope.holdsSlot()) {
+          slot.release();
+        }
+      }
+      if (refusedBy == null) {
+        group.countClass(memoryClass, nrBytes);
+        if (overHighPages != 0) {
+          scope.overHigh(group, overHighPages);
+        }
+        return payer;
+      }
+      if (walk == null) {
+        return null;
+      }
+      if (!walk.makeRoom(refusedBy)) {
+        if (mayFail) {
+          return null;
+        }
+        throw walk.refusal(refusedBy);
+      }
+    }
+  }
+
+  /** Gives a charge back, also after its group was removed. Any thread. */
+  void uncharge(ObjCgroup payer, long nrBytes) {
+    if (payer.id() == ObjCgroup.ROOT_ID) {
+      return;
+    }
+    payer.group().countClass(memoryClass, -nrBytes);
+    Scope scope = registry.currentScope();
+    if (scope != null && scope.holdsSlot()) {
+      scope.resync();
+      uncharge(scope.slot(), payer, nrBytes);
+      return;
+    }
+    CpuSlot slot = registry.slots().claimShared();
+    try {
+      uncharge(slot, payer, nrBytes);
+    } finally {
+      slot.release();
+    }
+  }
+
+  private static void uncharge(CpuSlot slot, ObjCgroup payer, long nrBytes) {
+    payer.uncharge(slot, nrBytes);
+    payer.refs().put(slot);
+  }
+}
