@@ -355,6 +355,15 @@ public final class Kmalloc implements AutoCloseable {
   }
 
   /**
+   * What a leak scanner asks of this allocator.
+   *
+   * @return one and the same
+   */
+  public ObjectTracking tracking() {
+    return allocator.tracking();
+  }
+
+  /**
    * Gives memory that is in no use back to the OS now: objects that idle slots keep ready, empty
    * slabs, and what is retained. Slots in use do their part at their next operation.
    *

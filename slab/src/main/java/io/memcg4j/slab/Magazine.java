@@ -20,6 +20,8 @@ final class Magazine {
    *            free objects to available (charged already; a subset of mask) and uncharged (charged
    *            when handed out). Freed objects come back to the one or the other, by mask.
    *            inactive: word == null, available == uncharged == mask == 0.
+   *            returned: objects that came back since the word became active, and so may have been
+   *            allocated again since (ObjectTracking).
    *            partial[0, nrPartial): words of this handle with free objects, none of them active;
    *            a word's position is its index in it.
    * Ordering   plain by the slot's owner; remote frees read what it has taken (Word.isFree).
@@ -41,6 +43,7 @@ final class Magazine {
   private int nrPartial;
   private long mask;
   private long uncharged;
+  private long returned;
   private @Nullable Word word;
   private @Nullable Word[] partial = NO_PARTIAL;
 
@@ -85,6 +88,7 @@ final class Magazine {
    * @return true if it stays charged, for the next allocation; false if it has to be uncharged
    */
   boolean putBack(long bit) {
+    returned |= bit;
     if ((mask & bit) != 0) {
       available |= bit;
       return true;
@@ -99,6 +103,7 @@ final class Magazine {
     wordBase = newWord.base();
     mask = charged;
     parkedBytes = chargedBytes;
+    returned = 0;
     newWord.activate(this, charged);
   }
 
@@ -124,6 +129,11 @@ final class Magazine {
     UNCHARGED.setRelease(this, notCharged);
   }
 
+  /** Objects that came back since the word became active. Racy by anyone but the owner. */
+  long returned() {
+    return returned;
+  }
+
   /** Any thread. */
   long takenAcquire() {
     return (long) UNCHARGED.getAcquire(this) | (long) AVAILABLE.getAcquire(this);
@@ -131,6 +141,7 @@ final class Magazine {
 
   /** Takes objects of the active word back that others have freed and uncharged. */
   void addUncharged(long bits) {
+    returned |= bits;
     UNCHARGED.setRelease(this, uncharged | bits);
   }
 

@@ -20,6 +20,9 @@ final class Slab {
    */
   static final int NOT_LISTED = -1;
 
+  private static final VarHandle TRACK =
+      fieldVarHandle(lookup(), "track", VarHandle.class, Slab.class, SlabTrack.class);
+
   private static final VarHandle QUEUED =
       fieldVarHandle(lookup(), "queued", VarHandle.class, Slab.class, int.class);
 
@@ -52,9 +55,13 @@ final class Slab {
 
   @Nullable Slab nextRemote;
 
+  /** What is known of its objects beyond their bits; null while nobody has asked for it. */
+  private volatile @Nullable SlabTrack track;
+
   // Large objects only; written before the address is handed out.
   @Nullable ObjCgroup largeOwner;
   int nrPages;
+  int birthEpoch;
 
   // Guarded by the range's lock.
   long residentBytes;
@@ -124,6 +131,22 @@ final class Slab {
     largeOwner = owner;
     nrPages = newNrPages;
     words[0].setAllocated();
+  }
+
+  /** Any thread. */
+  @Nullable SlabTrack track() {
+    return track;
+  }
+
+  /** Any thread. */
+  SlabTrack trackOrMake() {
+    SlabTrack mine = track;
+    if (mine == null) {
+      SlabTrack made = new SlabTrack(words.length);
+      mine = (SlabTrack) TRACK.compareAndExchange(this, null, made);
+      mine = mine == null ? made : mine;
+    }
+    return mine;
   }
 
   /** Allocated objects, those that were freed remotely not counted. Racy while others allocate. */

@@ -47,6 +47,8 @@ final class SlabAllocator {
   private final Purger purger;
   private final SlotWork shrink;
   private final SlotWork trim;
+  private final SlotWork settle;
+  private final ObjectTracking tracking = new ObjectTracking(this);
   private final Magazines overflowMagazines;
   private final AtomicInteger nrCaches = new AtomicInteger(SizeClasses.COUNT);
   private final AtomicInteger nrAttached;
@@ -79,6 +81,15 @@ final class SlabAllocator {
             slotSlabs.get(slot).trim(trimNanos);
           }
         };
+    this.settle =
+        new SlotWork(registry.slots()) {
+          @Override
+          protected void run(CpuSlot slot) {
+            registry.drain(slot, registry.rootHandle().group());
+            slotSlabs.get(slot).giveBackRoot();
+            slotSlabs.get(slot).collectRemoteFrees();
+          }
+        };
     this.nrAttached = new AtomicInteger(registry.slots().nrSlots());
   }
 
@@ -92,6 +103,10 @@ final class SlabAllocator {
 
   boolean isAccounted() {
     return accounted;
+  }
+
+  ObjectTracking tracking() {
+    return tracking;
   }
 
   /** The number under which stocks keep magazines of this allocator. */
@@ -317,6 +332,7 @@ final class SlabAllocator {
     }
     long dirtyBytes = Math.min(slab.residentBytes, nrBytes);
     range.resident(slab, chargeBytes);
+    slab.birthEpoch = tracking.epoch();
     slab.allocateLarge(stock.handle(), (int) nrPages);
     if ((flags & ZEROED) != 0 && dirtyBytes > 0) {
       zero(slab.base, dirtyBytes);
@@ -581,6 +597,20 @@ final class SlabAllocator {
     registry.slots().submit(shrink, own);
     range.purge(0, true);
     return Math.max(0, before - range.mappedBytes());
+  }
+
+  /**
+   * Has every slot leave the words that it allocates from: idle ones now, busy ones at their next
+   * operation.
+   */
+  void settle() {
+    Scope scope = registry.currentScope();
+    CpuSlot own = null;
+    if (scope != null && scope.holdsSlot()) {
+      scope.resync();
+      own = scope.slot();
+    }
+    registry.slots().submit(settle, own);
   }
 
   boolean hasSomethingToPurge() {

@@ -59,6 +59,7 @@ final class SlabRange {
   private long mappedBytes;
   private long peakMappedBytes;
   private long retainedBytes;
+  private int nrPins;
   private boolean closed;
 
   SlabRange(Mapper mapper, long rangeBytes) {
@@ -467,7 +468,30 @@ final class SlabRange {
     return nrLarge;
   }
 
-  /** Unmaps everything; addresses in the range must not be touched any more. */
+  /** Keeps addresses mapped for whoever reads them from outside. Returns false if closed. */
+  boolean pin() {
+    lock.lock();
+    try {
+      nrPins += closed ? 0 : 1;
+      return !closed;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Undoes one {@link #pin}; the last one after the close unmaps. */
+  void unpin() {
+    lock.lock();
+    try {
+      if (--nrPins == 0 && closed) {
+        mapper.release(reservation, reservedBytes);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Unmaps everything, once nobody has it pinned; addresses must not be touched any more. */
   void close() {
     discarding.lock();
     try {
@@ -482,7 +506,9 @@ final class SlabRange {
           nrSlabs = 0;
           mappedBytes = 0;
           retainedBytes = 0;
-          mapper.release(reservation, reservedBytes);
+          if (nrPins == 0) {
+            mapper.release(reservation, reservedBytes);
+          }
         }
       } finally {
         lock.unlock();

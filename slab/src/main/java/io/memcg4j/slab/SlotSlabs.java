@@ -34,6 +34,7 @@ final class SlotSlabs {
   private final SlabRange range;
   private final SlabAllocator allocator;
   private final CpuSlot slot;
+  private final BirthEpoch births;
   private @Nullable SlabList[] byCache = {};
   private volatile @Nullable Slab remoteHead;
   private @Nullable Magazines rootMagazines;
@@ -47,6 +48,7 @@ final class SlotSlabs {
     this.range = allocator.range();
     this.allocator = allocator;
     this.slot = slot;
+    this.births = allocator.tracking().births();
   }
 
   CpuSlot slot() {
@@ -156,7 +158,11 @@ final class SlotSlabs {
       stock.take(nrBytes);
       magazines.parked(nrBytes);
     }
+    long taken = word.free();
     magazine.activate(word, inAdvance, nrBytes);
+    if (births.isOn()) {
+      births.activated(word, taken);
+    }
     address = magazine.allocate();
     if (address == 0) {
       stock.take(objectBytes);
@@ -350,6 +356,9 @@ final class SlotSlabs {
     Word word = Objects.requireNonNull(magazine.activeWord(), "magazine not active");
     long nrBytes = (long) Long.bitCount(magazine.available()) * word.slab.chargeBytes;
     magazines.parked(-magazine.parkedBytes());
+    if (births.isOn()) {
+      births.deactivating(word, magazine.returned());
+    }
     magazine.deactivate(word);
     // Like a full word whose objects are freed all at once: it is in no list yet.
     settle(magazines, magazine, word, true);

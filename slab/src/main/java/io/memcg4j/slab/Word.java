@@ -186,6 +186,26 @@ final class Word {
     }
   }
 
+  /** Objects that are allocated and not freed, as far as can be told while others go on. */
+  long allocated() {
+    while (true) {
+      int before = (int) MOVES.getAcquire(this);
+      long freedElsewhere = remote();
+      long first = (long) FREE.getAcquire(this);
+      Magazine magazine = (Magazine) ACTIVE_IN.getAcquire(this);
+      long taken = magazine == null ? 0 : magazine.takenAcquire();
+      long second = (long) FREE.getAcquire(this);
+      if ((int) MOVES.getAcquire(this) == before) {
+        return slab.wordMask & ~(first | taken | second | freedElsewhere);
+      }
+    }
+  }
+
+  /** The magazine that has the word active, for anyone. */
+  @Nullable Magazine activeInAcquire() {
+    return (Magazine) ACTIVE_IN.getAcquire(this);
+  }
+
   /** A large object is allocated: its only bit, before the address is handed out. */
   void setAllocated() {
     FREE.setRelease(this, 0L);

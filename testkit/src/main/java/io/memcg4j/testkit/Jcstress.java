@@ -42,7 +42,7 @@ public final class Jcstress {
    * the flags that the driver would have found.
    */
 
-  static final int SHORT_TWIN_SECONDS = 60;
+  static final int SHORT_TWIN_SECONDS = 180;
   static final int FULL_TWIN_SECONDS = 600;
 
   private static final int ITERATION_MILLIS = 250;

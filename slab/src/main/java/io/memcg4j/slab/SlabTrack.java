@@ -1,0 +1,88 @@
+package io.memcg4j.slab;
+
+import static java.lang.invoke.MethodHandles.arrayElementVarHandle;
+
+import java.lang.invoke.VarHandle;
+import org.jspecify.annotations.Nullable;
+
+/** Side arrays of a slab: what is known of its objects beyond their bits. */
+final class SlabTrack {
+  /*
+   * Layout     per word: which objects may have been allocated since an epoch began, and which epoch.
+   *            young is stamped by the owner of the home slot when the word becomes active or leaves;
+   *            held by whoever advances the epoch, for words that were active at that moment.
+   *            sites: a call site per object, 0 where none is known; made when the first is.
+   * Ordering   young, then youngEpoch, both with release, before any of the objects is handed out: a
+   *            reader that takes an old pair together with a new object is set right by its second
+   *            look. sites by exchange: one of those who free an object gets what was there.
+   */
+  private static final VarHandle LONGS = arrayElementVarHandle(long[].class);
+  private static final VarHandle INTS = arrayElementVarHandle(int[].class);
+
+  private final long[] young;
+  private final int[] youngEpoch;
+  private final long[] held;
+  private final int[] heldEpoch;
+  private volatile int @Nullable [] sites;
+
+  SlabTrack(int nrWords) {
+    young = new long[nrWords];
+    youngEpoch = new int[nrWords];
+    held = new long[nrWords];
+    heldEpoch = new int[nrWords];
+  }
+
+  /** By the owner of the home slot. */
+  void noteYoung(int word, long bits, int epoch) {
+    long before = youngEpoch[word] == epoch ? young[word] : 0;
+    LONGS.setRelease(young, word, before | bits);
+    INTS.setRelease(youngEpoch, word, epoch);
+    VarHandle.releaseFence();
+  }
+
+  /** By whoever advances the epoch, one at a time. */
+  void noteHeld(int word, long bits, int epoch) {
+    LONGS.setRelease(held, word, bits);
+    INTS.setRelease(heldEpoch, word, epoch);
+  }
+
+  /** Objects that may have been allocated since the epoch began. */
+  long youngSince(int word, int epoch) {
+    long bits = 0;
+    if ((int) INTS.getAcquire(youngEpoch, word) == epoch) {
+      bits = (long) LONGS.getAcquire(young, word);
+    }
+    if ((int) INTS.getAcquire(heldEpoch, word) == epoch) {
+      bits |= (long) LONGS.getAcquire(held, word);
+    }
+    return bits;
+  }
+
+  int site(int index) {
+    int[] mine = sites;
+    return mine == null ? 0 : (int) INTS.getAcquire(mine, index);
+  }
+
+  void setSite(int index, int site, int nrObjects) {
+    int[] mine = sites;
+    if (mine == null) {
+      mine = makeSites(nrObjects);
+    }
+    INTS.setRelease(mine, index, site);
+  }
+
+  private synchronized int[] makeSites(int nrObjects) {
+    int[] mine = sites;
+    if (mine == null) {
+      mine = new int[nrObjects];
+      sites = mine;
+    }
+    return mine;
+  }
+
+  /** The call site of an object that is being freed; 0 if none is known, or another free has it. */
+  int takeSite(int index) {
+    int[] mine = sites;
+    return mine == null || mine[index] == 0 ? 0 : (int) INTS.getAndSet(mine, index, 0);
+  }
+}

@@ -1,0 +1,272 @@
+package io.memcg4j.slab;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.memcg4j.objcg.ObjCgroup;
+import io.memcg4j.objcg.Scope;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What a leak scanner is told: allocated objects, their owners, and which are old for certain. */
+class ObjectTrackingTest {
+  /** Addresses by what the snapshot says of them; found by walking it as its javadoc says. */
+  private static Set<Long> addresses(ObjectSnapshot snapshot, long[] bits) {
+    Set<Long> found = new HashSet<>();
+    for (int slab = 0; slab < snapshot.nrSlabs(); slab++) {
+      int shift = snapshot.wordShift()[slab];
+      int first = snapshot.firstWord()[slab];
+      for (int word = first; word < snapshot.firstWord()[slab + 1]; word++) {
+        for (long rest = bits[word]; rest != 0; rest &= rest - 1) {
+          long index = ((long) (word - first) << shift) + Long.numberOfTrailingZeros(rest);
+          found.add(snapshot.slabBase()[slab] + index * snapshot.objectSize()[slab]);
+        }
+      }
+    }
+    return found;
+  }
+
+  /** Position of an address's object, the way down that the javadoc describes; -1 if in none. */
+  private static int wordOf(ObjectSnapshot s, long address) {
+    long chunk = (address - s.base()) >>> s.chunkShift();
+    int slab = chunk < s.slabOfChunk().length ? s.slabOfChunk()[(int) chunk] : -1;
+    if (slab < 0 || address - s.slabBase()[slab] >= s.usableBytes()[slab]) {
+      return -1;
+    }
+    long index = ((address - s.slabBase()[slab]) * s.magic()[slab]) >>> 32;
+    int word = s.firstWord()[slab] + (int) (index >>> s.wordShift()[slab]);
+    long bit = 1L << (index & ((1L << s.wordShift()[slab]) - 1));
+    return (s.live()[word] & bit) != 0 ? word : -1;
+  }
+
+  @Test
+  void snapshot_containsExactlyWhatIsAllocated_withOwners_interiorAddressesFound() {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      Random random = new Random(4);
+      Map<Long, ObjCgroup> owners = new HashMap<>();
+      Map<Long, Integer> sizes = new HashMap<>();
+      ObjCgroup[] handles = {instance.handle("a"), instance.handle("b"), instance.handle("c")};
+      for (int round = 0; round < 300; round++) {
+        ObjCgroup handle = handles[random.nextInt(3)];
+        try (Scope _ = handle.enter()) {
+          for (int i = 0; i < 20; i++) {
+            int size = 1 + random.nextInt(round % 10 == 0 ? 100_000 : 3000);
+            long address = kmalloc.allocate(size);
+            owners.put(address, handle);
+            sizes.put(address, size);
+          }
+        }
+        for (Long address : new ArrayList<>(owners.keySet())) {
+          if (random.nextInt(3) == 0) {
+            owners.remove(address);
+            kmalloc.free(address);
+          }
+        }
+      }
+      ObjectSnapshot snapshot = kmalloc.tracking().snapshot();
+      assertEquals(owners.keySet(), addresses(snapshot, snapshot.live()));
+      owners.forEach((address, handle) -> {
+        int size = sizes.getOrDefault(address, 0);
+        int word = wordOf(snapshot, address);
+        assertTrue(word >= 0, "start not found");
+        assertEquals(word, wordOf(snapshot, address + size - 1), "end not found");
+        assertSame(handle, snapshot.owner(word));
+      });
+      owners.keySet().forEach(kmalloc::free);
+      ObjectSnapshot after = kmalloc.tracking().snapshot();
+      assertEquals(Set.of(), addresses(after, after.live()));
+    }
+  }
+
+  @Test
+  void old_onlyWhatWasAllocatedBeforeTheEpoch() {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      ObjectTracking tracking = kmalloc.tracking();
+      ObjCgroup handle = instance.handle("a");
+      Set<Long> before = new HashSet<>();
+      try (Scope _ = handle.enter()) {
+        for (int i = 0; i < 1000; i++) {
+          before.add(kmalloc.allocate(64 + i % 3 * 1000));
+        }
+        before.add(kmalloc.allocate(100_000));
+      }
+      assertFalse(tracking.isOn());
+      ObjectSnapshot off = tracking.snapshot();
+      assertEquals(Set.of(), addresses(off, off.old()), "nothing is old while it is off");
+
+      assertEquals(1, tracking.advance());
+      Set<Long> later = new HashSet<>();
+      try (Scope _ = handle.enter()) {
+        for (int i = 0; i < 1000; i++) {
+          later.add(kmalloc.allocate(64 + i % 3 * 1000));
+        }
+        later.add(kmalloc.allocate(100_000));
+      }
+      ObjectSnapshot first = tracking.snapshot();
+      assertEquals(before, addresses(first, first.old()));
+
+      assertEquals(2, tracking.advance());
+      ObjectSnapshot second = tracking.snapshot();
+      before.addAll(later);
+      assertEquals(before, addresses(second, second.old()));
+      before.forEach(kmalloc::free);
+    }
+  }
+
+  @Test
+  void old_scopeStaysOpenAcrossTheEpoch_whatItHandsOutLaterIsYoung() throws Exception {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      ObjectTracking tracking = kmalloc.tracking();
+      List<Long> mine = new ArrayList<>();
+      try (Scope scope = instance.handle("a").enter()) {
+        Kmalloc.Bound bound = kmalloc.bind(scope);
+        mine.add(bound.allocate(64));
+        // The owner is inside: its active word cannot be taken away from it.
+        Instance.elsewhere(tracking::advance);
+        long later = bound.allocate(64);
+        mine.add(later);
+        ObjectSnapshot snapshot = Instance.elsewhere(tracking::snapshot);
+        assertFalse(addresses(snapshot, snapshot.old()).contains(later));
+      }
+      mine.forEach(kmalloc::free);
+    }
+  }
+
+  @Test
+  void old_freedAndAllocatedAgainInTheActiveWord_isYoung() throws Exception {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      ObjectTracking tracking = kmalloc.tracking();
+      try (Scope scope = instance.handle("a").enter()) {
+        Kmalloc.Bound bound = kmalloc.bind(scope);
+        long first = bound.allocate(64);
+        Instance.elsewhere(tracking::advance);
+        long kept = bound.allocate(64);
+        bound.free(first);
+        long again = bound.allocate(64);
+        assertEquals(first, again, "the test wants the same address");
+        ObjectSnapshot snapshot = Instance.elsewhere(tracking::snapshot);
+        assertFalse(addresses(snapshot, snapshot.old()).contains(again));
+        bound.free(kept);
+        bound.free(again);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4})
+  void old_randomChurnByThreads_neverNamesAYoungObject(long seed) throws Exception {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      ObjectTracking tracking = kmalloc.tracking();
+      AtomicBoolean stop = new AtomicBoolean();
+      AtomicLong clock = new AtomicLong();
+      // Birth by address: written before the address can be seen as allocated and old.
+      Map<Long, Long> births = new ConcurrentHashMap<>();
+      List<Thread> threads = new ArrayList<>();
+      List<Throwable> failures = Collections.synchronizedList(new ArrayList<>());
+      for (int t = 0; t < 3; t++) {
+        ObjCgroup handle = instance.handle("t" + t);
+        Random random = new Random(seed * 31 + t);
+        Thread thread =
+            new Thread(() -> {
+              try {
+                churn(kmalloc, handle, random, stop, clock, births);
+              } catch (Throwable e) {
+                failures.add(e);
+              }
+            });
+        threads.add(thread);
+        thread.start();
+      }
+      try {
+        for (int round = 0; round < 60; round++) {
+          clock.incrementAndGet(); // objects born at this time or later are young
+          long epochTime = clock.get();
+          tracking.advance();
+          long unborn = clock.incrementAndGet();
+          assertTrue(unborn > epochTime);
+          Thread.sleep(2);
+          ObjectSnapshot snapshot = tracking.snapshot();
+          for (long address : addresses(snapshot, snapshot.old())) {
+            Long birth = births.get(address);
+            // Freed meanwhile, or born again after the snapshot: told by a second look.
+            if (birth != null && birth >= unborn) {
+              ObjectSnapshot again = tracking.snapshot();
+              assertFalse(
+                  addresses(again, again.old()).contains(address)
+                      && birth.equals(births.get(address)),
+                  "seed=" + seed + " old object born at " + birth + ", epoch at " + unborn);
+            }
+          }
+        }
+      } finally {
+        stop.set(true);
+        for (Thread thread : threads) {
+          thread.join();
+        }
+      }
+      assertEquals(List.of(), failures, "seed=" + seed);
+      births.keySet().forEach(kmalloc::free);
+    }
+  }
+
+  private static void churn(
+      Kmalloc kmalloc,
+      ObjCgroup handle,
+      Random random,
+      AtomicBoolean stop,
+      AtomicLong clock,
+      Map<Long, Long> births) {
+    List<Long> mine = new ArrayList<>();
+    while (!stop.get()) {
+      try (Scope scope = handle.enter()) {
+        Kmalloc.Bound bound = kmalloc.bind(scope);
+        for (int i = 0; i < 200; i++) {
+          if (mine.size() > 500 || (!mine.isEmpty() && random.nextInt(5) < 2)) {
+            long address = mine.remove(random.nextInt(mine.size()));
+            births.remove(address);
+            bound.free(address);
+          } else {
+            long born = clock.get();
+            long address = bound.allocate(random.nextBoolean() ? 64 : 500);
+            births.put(address, born);
+            mine.add(address);
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void pin_allocatorClosedMeanwhile_memoryStaysReadableUntilUnpin() {
+    Instance instance = Instance.create();
+    Kmalloc kmalloc = instance.kmalloc;
+    long address = kmalloc.allocate(64);
+    assertTrue(kmalloc.tracking().pin());
+    kmalloc.free(address);
+    kmalloc.close();
+    assertEquals(0, Instance.read(address, 0) & 0x100, "readable");
+    assertFalse(kmalloc.tracking().pin(), "closed");
+    assertEquals(0, instance.pages.releasedBytes());
+    kmalloc.tracking().unpin();
+    assertTrue(instance.pages.releasedBytes() > 0);
+  }
+}
