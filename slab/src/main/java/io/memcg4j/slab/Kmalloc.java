@@ -364,6 +364,15 @@ public final class Kmalloc implements AutoCloseable {
   }
 
   /**
+   * Which call sites the live memory comes from.
+   *
+   * @return one and the same; off at first
+   */
+  public AllocationProfile profile() {
+    return allocator.profile();
+  }
+
+  /**
    * Gives memory that is in no use back to the OS now: objects that idle slots keep ready, empty
    * slabs, and what is retained. Slots in use do their part at their next operation.
    *

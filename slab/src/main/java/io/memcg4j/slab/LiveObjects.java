@@ -22,7 +22,7 @@ final class LiveObjects {
     Map<String, Long> counts = new TreeMap<>();
     for (Slab slab : allocator.range().inUse()) {
       if (cacheIndex < 0 || slab.cacheIndex == cacheIndex) {
-        count(slab, counts);
+        count(allocator, slab, counts);
       }
     }
     List<String> lines = new ArrayList<>();
@@ -43,7 +43,7 @@ final class LiveObjects {
     return nrLive;
   }
 
-  private static void count(Slab slab, Map<String, Long> counts) {
+  private static void count(SlabAllocator allocator, Slab slab, Map<String, Long> counts) {
     for (Word word : slab.words) {
       int nrLive = word.nrLiveObjects();
       if (nrLive > 0) {
@@ -51,8 +51,26 @@ final class LiveObjects {
         ObjCgroup owner = magazines == null ? slab.largeOwner : magazines.handle();
         String group = owner == null ? "?" : owner.group().path();
         long nrBytes = slab.large ? (long) slab.nrPages << MemCgroup.PAGE_SHIFT : slab.objectSize;
-        counts.merge("group=" + group + " objectSize=" + nrBytes, (long) nrLive, Long::sum);
+        String what = "group=" + group + " objectSize=" + nrBytes;
+        SlabTrack track = slab.track();
+        if (track == null) {
+          counts.merge(what, (long) nrLive, Long::sum);
+        } else {
+          countBySite(allocator, word, track, what, counts);
+        }
       }
+    }
+  }
+
+  private static void countBySite(
+      SlabAllocator allocator, Word word, SlabTrack track, String what, Map<String, Long> counts) {
+    for (long rest = word.allocated(); rest != 0; rest &= rest - 1) {
+      int site = track.site(word.slab.indexOf(word, rest & -rest));
+      String where =
+          site == 0
+              ? ""
+              : " allocatedAt=" + allocator.profile().depot().firstFrameOutside(site, List.of());
+      counts.merge(what + where, 1L, Long::sum);
     }
   }
 }

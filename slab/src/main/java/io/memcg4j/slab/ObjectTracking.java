@@ -118,10 +118,13 @@ public final class ObjectTracking {
    */
   public int callSite(long address) {
     Slab slab = allocator.range().findSlow(address);
-    if (slab == null || address - slab.base >= slab.usableBytes) {
+    SlabTrack track = slab == null ? null : slab.track();
+    if (slab == null || track == null) {
       return 0;
     }
-    SlabTrack track = slab.track();
-    return track == null ? 0 : track.site(slab.large ? 0 : slab.indexOf(address));
+    if (slab.large) {
+      return track.site(0);
+    }
+    return address - slab.base < slab.usableBytes ? track.site(slab.indexOf(address)) : 0;
   }
 }

@@ -112,6 +112,15 @@ final class Slab {
     return 1L << (index & bitMask);
   }
 
+  int nrObjects() {
+    return words.length << wordShift;
+  }
+
+  /** Index of the only object of a word that a bit stands for. */
+  int indexOf(Word word, long bit) {
+    return (word.index() << wordShift) + Long.numberOfTrailingZeros(bit);
+  }
+
   boolean isEmpty() {
     return emptyWords == geometry.allWords();
   }

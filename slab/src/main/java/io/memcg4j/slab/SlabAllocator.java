@@ -49,6 +49,7 @@ final class SlabAllocator {
   private final SlotWork trim;
   private final SlotWork settle;
   private final ObjectTracking tracking = new ObjectTracking(this);
+  private final AllocationProfile profile = new AllocationProfile(this);
   private final Magazines overflowMagazines;
   private final AtomicInteger nrCaches = new AtomicInteger(SizeClasses.COUNT);
   private final AtomicInteger nrAttached;
@@ -107,6 +108,10 @@ final class SlabAllocator {
 
   ObjectTracking tracking() {
     return tracking;
+  }
+
+  AllocationProfile profile() {
+    return profile;
   }
 
   /** The number under which stocks keep magazines of this allocator. */
@@ -334,6 +339,9 @@ final class SlabAllocator {
     range.resident(slab, chargeBytes);
     slab.birthEpoch = tracking.epoch();
     slab.allocateLarge(stock.handle(), (int) nrPages);
+    if (profile.isOn()) {
+      profile.allocatedLarge(slab);
+    }
     if ((flags & ZEROED) != 0 && dirtyBytes > 0) {
       zero(slab.base, dirtyBytes);
     }
@@ -403,6 +411,9 @@ final class SlabAllocator {
       return false;
     }
     boolean freed = word.freeRemotely(bit);
+    if (freed) {
+      profile.freed(word, bit);
+    }
     if (magazines.isCharged()) {
       if (freed) {
         owner.uncharge(slot, slab.chargeBytes);
@@ -425,6 +436,7 @@ final class SlabAllocator {
       if (!slab.words[0].freeOnce()) {
         throw badFree("double free", address, slab);
       }
+      profile.freedLarge(slab);
       // Only now is it certain that what is read belongs to this object and to no later one.
       ObjCgroup owner = Objects.requireNonNull(slab.largeOwner, "object without owner");
       if (isCharged(owner)) {
@@ -517,7 +529,7 @@ final class SlabAllocator {
         leave(slot, scope);
       }
     }
-    slab.nrPages = (int) nrPages;
+    profile.resizedLarge(slab, (int) nrPages);
     if (more > 0) {
       range.resident(slab, newBytes);
     } else if (more < 0) {

@@ -80,6 +80,11 @@ final class SlabTrack {
     return mine;
   }
 
+  /** Forgets all call sites. */
+  void clearSites() {
+    sites = null;
+  }
+
   /** The call site of an object that is being freed; 0 if none is known, or another free has it. */
   int takeSite(int index) {
     int[] mine = sites;

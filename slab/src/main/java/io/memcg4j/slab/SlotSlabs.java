@@ -35,11 +35,13 @@ final class SlotSlabs {
   private final SlabAllocator allocator;
   private final CpuSlot slot;
   private final BirthEpoch births;
+  private final AllocationProfile profile;
   private @Nullable SlabList[] byCache = {};
   private volatile @Nullable Slab remoteHead;
   private @Nullable Magazines rootMagazines;
   private @Nullable MemCgroup refusedBy;
   private long nrBadFrees;
+  private long bytesToSample;
 
   /** Written by the owner before it wakes the purge thread, which reads it before it ends. */
   private volatile boolean hasEmptySlabs;
@@ -49,6 +51,7 @@ final class SlotSlabs {
     this.allocator = allocator;
     this.slot = slot;
     this.births = allocator.tracking().births();
+    this.profile = allocator.profile();
   }
 
   CpuSlot slot() {
@@ -108,6 +111,9 @@ final class SlotSlabs {
       return address;
     }
     allocator.checkOpen();
+    if ((flags & SlabAllocator.NO_SEEK) != 0 && profile.isExact()) {
+      return 0; // the general way looks at every allocation
+    }
     ObjStock stock = magazines.stock();
     boolean charged = magazines.isCharged();
     long objectBytes = geometry.chargeBytes();
@@ -118,7 +124,11 @@ final class SlotSlabs {
       // Charging may have run work that retired the active word.
       if (magazine.hasUncharged()) {
         stock.take(objectBytes);
-        return magazine.allocateUncharged();
+        address = magazine.allocateUncharged();
+        if (profile.isOn()) {
+          sample(address, magazine, geometry.objectSize());
+        }
+        return address;
       }
     }
     long nrInAdvance = geometry.objectsPerWord();
@@ -168,7 +178,35 @@ final class SlotSlabs {
       stock.take(objectBytes);
       address = magazine.allocateUncharged();
     }
+    if (profile.isOn()) {
+      sample(address, magazine, (long) Long.bitCount(taken) * geometry.objectSize());
+    }
     return address;
+  }
+
+  /**
+   * Records the call site of an object now and then, or, in exact mode, always: then nothing stays
+   * ready, so that the next allocation comes here as well.
+   *
+   * @param nrBytes what was taken to be handed out since the last look
+   */
+  private void sample(long address, Magazine magazine, long nrBytes) {
+    Word word = Objects.requireNonNull(magazine.activeWord());
+    bytesToSample -= nrBytes;
+    if (bytesToSample < 0 || profile.isExact()) {
+      bytesToSample = profile.nextInterval();
+      Slab slab = word.slab;
+      int site = profile.allocated(slab.objectSize);
+      slab.trackOrMake().setSite(slab.indexOf(address), site, slab.nrObjects());
+      word.setTracked();
+    }
+    if (profile.isExact()) {
+      Magazines magazines = Objects.requireNonNull(word.owner());
+      long surplus = retire(magazines, magazine);
+      if (magazines.isCharged()) {
+        magazines.stock().uncharge(surplus);
+      }
+    }
   }
 
   private boolean ensure(ObjStock stock, long needBytes, long wantBytes, int flags) {
@@ -282,6 +320,7 @@ final class SlotSlabs {
   private static boolean freeToMagazine(Word word, long bit, Magazines magazines) {
     Magazine magazine = word.activeIn();
     if (magazine == null
+        || word.isTracked()
         || word.owner() != magazines
         || ((magazine.taken() | word.remotePlain()) & bit) != 0) {
       return false;
@@ -294,6 +333,7 @@ final class SlotSlabs {
 
   /** Frees an allocated object of this slot; the caller has checked that it is one. */
   void free(Word word, long bit) {
+    profile.freed(word, bit);
     Magazines magazines = Objects.requireNonNull(word.owner(), "object without owner");
     Magazine magazine = magazines.get(word.slab.cacheIndex);
     boolean active = magazine.isActive(word);

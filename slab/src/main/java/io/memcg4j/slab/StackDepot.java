@@ -116,8 +116,26 @@ public final class StackDepot {
       throw new IllegalArgumentException(
           "bad number of frames: skipFrames=" + skipFrames + " legal=0..");
     }
-    StackFrame[] frames =
-        walker.walk(all -> all.skip(skipFrames + 1L).limit(maxFrames).toArray(StackFrame[]::new));
+    return intern(
+        walker.walk(all -> all.skip(skipFrames + 1L).limit(maxFrames).toArray(StackFrame[]::new)));
+  }
+
+  /**
+   * As {@link #capture(int)}, without the innermost frames that are of certain classes.
+   *
+   * @param leading names of the classes whose frames are left out up to the first of another class
+   * @return a handle of at least {@link #FULL}; {@link #NONE} if nothing is left
+   */
+  public int capture(Set<String> leading) {
+    return intern(
+        walker.walk(all ->
+            all.skip(1)
+                .dropWhile(frame -> leading.contains(frame.getClassName()))
+                .limit(maxFrames)
+                .toArray(StackFrame[]::new)));
+  }
+
+  private int intern(StackFrame[] frames) {
     if (frames.length == 0) {
       return NONE;
     }

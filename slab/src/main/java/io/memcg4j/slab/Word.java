@@ -16,7 +16,7 @@ final class Word {
    * Invariant  bit set in free = the object is not allocated. While the word is active its magazine
    *            has taken the bits, to hand them out, so both together tell the truth about every
    *            object at any time. owner is null exactly while the word is in its slab's emptyWords.
-   *            inactiveOwner is owner, or null while the word is active: one comparison tells the fast
+   *            inactiveOwner is owner, or null while the word is active or tracked: one comparison tells the fast
    *            path of free whose word it is, that its slot is the caller's, and that it is not active.
    * Ordering   plain, by the owner of the home slot; what others read is stored with release.
    *            Activation gives the bits to the magazine, then takes them from the word; deactivation
@@ -47,7 +47,10 @@ final class Word {
       fieldVarHandle(lookup(), "activeIn", VarHandle.class, Word.class, Magazine.class);
 
   final Slab slab;
-  private final int index;
+  private final byte index;
+
+  /** Something is known of one of its objects, so that no free of this word may be fast. */
+  private boolean tracked;
 
   /** Position in the owner's stack of words with free objects. */
   int position = NOT_LISTED;
@@ -67,7 +70,7 @@ final class Word {
 
   Word(Slab slab, int index, long free) {
     this.slab = slab;
-    this.index = index;
+    this.index = (byte) index;
     this.free = free;
   }
 
@@ -104,6 +107,7 @@ final class Word {
 
   void setOwner(@Nullable Magazines magazines) {
     OWNER.setRelease(this, magazines);
+    tracked &= magazines != null;
     inactiveOwner = magazines;
   }
 
@@ -132,7 +136,18 @@ final class Word {
     ACTIVE_IN.setRelease(this, (Magazine) null);
     magazine.take(0, 0);
     MOVES.setRelease(this, moves + 1);
-    inactiveOwner = owner;
+    inactiveOwner = tracked ? null : owner;
+  }
+
+  /**
+   * By the owner, while active: from now on frees take the general way, which looks at the track.
+   */
+  void setTracked() {
+    tracked = true;
+  }
+
+  boolean isTracked() {
+    return tracked;
   }
 
   /** Free objects, those that the magazine has taken included. */

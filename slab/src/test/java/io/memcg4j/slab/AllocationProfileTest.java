@@ -1,0 +1,183 @@
+package io.memcg4j.slab;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.memcg4j.objcg.ObjCgroup;
+import io.memcg4j.objcg.Scope;
+import io.memcg4j.slab.AllocationProfile.Site;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+/** Live memory by call site. */
+class AllocationProfileTest {
+  private static long one(Kmalloc kmalloc, int size) {
+    return kmalloc.allocate(size);
+  }
+
+  private static long other(Kmalloc.Bound bound, int size) {
+    return bound.allocate(size);
+  }
+
+  private static Site find(Kmalloc kmalloc, String method) {
+    return kmalloc.profile().top(100).stream()
+        .filter(site -> site.frame().contains("AllocationProfileTest." + method + "("))
+        .findFirst()
+        .orElseThrow(() -> new AssertionError(method + " not in " + kmalloc.profile().top(100)));
+  }
+
+  @Test
+  void exact_everyObjectCountsAtItsCallSite_untilItIsFreedAnywhere() throws Exception {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      kmalloc.profile().exact();
+      List<Long> ones = new ArrayList<>();
+      List<Long> others = new ArrayList<>();
+      try (Scope scope = instance.handle("a").enter()) {
+        Kmalloc.Bound bound = kmalloc.bind(scope);
+        for (int i = 0; i < 500; i++) {
+          ones.add(one(kmalloc, 64));
+          others.add(other(bound, 200));
+        }
+        ones.add(one(kmalloc, 100_000));
+      }
+      List<Site> sitesOfOne = // called from two lines, so there are two stacks
+          kmalloc.profile().top(10).stream().filter(s -> s.frame().contains(".one(")).toList();
+      assertEquals(500 * 64 + 102_400, sitesOfOne.stream().mapToLong(Site::liveBytes).sum());
+      assertEquals(501, sitesOfOne.stream().mapToLong(Site::nrLive).sum());
+      assertEquals(500, find(kmalloc, "other").nrLive());
+      for (long address : ones) {
+        int site = kmalloc.tracking().callSite(address + 3);
+        assertTrue(sitesOfOne.stream().anyMatch(s -> s.site() == site), "site=" + site);
+      }
+      try (Scope scope = instance.handle("b").enter()) {
+        Kmalloc.Bound bound = kmalloc.bind(scope);
+        others.subList(0, 300).forEach(bound::free);
+      }
+      Instance.elsewhere(() -> {
+        ones.forEach(kmalloc::free);
+        return 0;
+      });
+      assertEquals(200, find(kmalloc, "other").nrLive());
+      assertEquals(1, kmalloc.profile().top(100).size(), "sites of freed objects are gone");
+      assertTrue(kmalloc.profile().format(10).contains("     200 "));
+      others.subList(300, 500).forEach(kmalloc::free);
+      assertEquals(List.of(), kmalloc.profile().top(100));
+      instance.assertNothingLeft();
+    }
+  }
+
+  @Test
+  void exact_switchedOnAndOffInsideAScope_takesEffectAtTheNextOperation() {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      try (Scope scope = instance.handle("a").enter()) {
+        Kmalloc.Bound bound = kmalloc.bind(scope);
+        long before = other(bound, 64);
+        kmalloc.profile().exact();
+        long during = other(bound, 64);
+        assertEquals(1, find(kmalloc, "other").nrLive());
+        assertEquals(0, kmalloc.tracking().callSite(before));
+        kmalloc.profile().off();
+        assertEquals(List.of(), kmalloc.profile().top(100));
+        assertEquals(0, kmalloc.tracking().callSite(during));
+        long after = other(bound, 64);
+        assertFalse(kmalloc.profile().isOn());
+        bound.free(before);
+        bound.free(during);
+        bound.free(after);
+      }
+      instance.assertNothingLeft();
+    }
+  }
+
+  @Test
+  void exact_otherThreadIsInsideItsScope_itsNextAllocationsAreRecorded() throws Exception {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      try (Scope scope = instance.handle("a").enter()) {
+        Kmalloc.Bound bound = kmalloc.bind(scope);
+        long before = other(bound, 64);
+        Instance.elsewhere(() -> {
+          kmalloc.profile().exact();
+          return 0;
+        });
+        List<Long> mine = new ArrayList<>();
+        for (int i = 0; i < 200; i++) {
+          mine.add(other(bound, 64));
+        }
+        assertEquals(200, find(kmalloc, "other").nrLive());
+        mine.forEach(bound::free);
+        bound.free(before);
+      }
+      assertEquals(List.of(), kmalloc.profile().top(100));
+    }
+  }
+
+  @Test
+  void sampled_estimatesLiveBytes_andTakesBackWhatItAdded() {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      kmalloc.profile().sample(64 << 10);
+      Random random = new Random(7);
+      List<Long> mine = new ArrayList<>();
+      long liveBytes = 0;
+      try (Scope _ = instance.handle("a").enter()) {
+        while (liveBytes < 96L << 20) {
+          int size = 16 + random.nextInt(800);
+          liveBytes += Kmalloc.roundUp(size);
+          mine.add(one(kmalloc, size));
+        }
+        // 1536 samples are expected: the deviation of the estimate is below 3 %.
+        long estimate = find(kmalloc, "one").liveBytes();
+        assertTrue(
+            Math.abs(estimate - liveBytes) < liveBytes / 5,
+            "estimate=" + estimate + " live=" + liveBytes);
+        mine.forEach(kmalloc::free);
+      }
+      assertEquals(List.of(), kmalloc.profile().top(100), "nothing is live");
+      instance.assertNothingLeft();
+    }
+  }
+
+  @Test
+  void close_liveObjectsWithKnownCallSite_areReportedWithIt() {
+    Instance instance = Instance.create();
+    Kmalloc kmalloc = instance.kmalloc;
+    kmalloc.profile().exact();
+    ObjCgroup handle = instance.handle("a");
+    long address;
+    try (Scope _ = handle.enter()) {
+      address = one(kmalloc, 64);
+    }
+    IllegalStateException e = assertThrows(IllegalStateException.class, kmalloc::close);
+    assertTrue(e.getMessage().contains("AllocationProfileTest.one("), e.getMessage());
+    assertTrue(e.getMessage().contains("group=/a"), e.getMessage());
+    kmalloc.free(address);
+    kmalloc.close();
+  }
+
+  @Test
+  void reallocate_largeObjectInPlace_keepsItsSite() {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      kmalloc.profile().exact();
+      long address = one(kmalloc, 20_000);
+      assertEquals(address, kmalloc.reallocate(address, 32_000));
+      assertEquals(32_768, find(kmalloc, "one").liveBytes());
+      kmalloc.free(address);
+      assertEquals(List.of(), kmalloc.profile().top(100));
+    }
+  }
+
+  @Test
+  void sample_intervalOutOfRange_isRefused() {
+    try (Instance instance = Instance.create()) {
+      assertThrows(IllegalArgumentException.class, () -> instance.kmalloc.profile().sample(100));
+    }
+  }
+}
