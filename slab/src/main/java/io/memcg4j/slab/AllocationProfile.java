@@ -47,7 +47,9 @@ public final class AllocationProfile {
           SlabAllocator.class.getName(),
           Kmalloc.class.getName(),
           Kmalloc.Bound.class.getName(),
-          KmemCache.class.getName());
+          KmemCache.class.getName(),
+          GuardedObjects.class.getName(),
+          SlabEvent.class.getName());
 
   /**
    * What is live of one call site's allocations.
@@ -203,9 +205,14 @@ public final class AllocationProfile {
     return (long) Math.min(-Math.log(uniform) * meanBytes, 1L << 50);
   }
 
+  /** The caller's stack without this package's own frames. */
+  int captureSite() {
+    return depot.capture(OWN_FRAMES);
+  }
+
   /** An object was chosen: captures the stack. Returns the call site for the side array. */
   int allocated(long objectBytes) {
-    int site = depot.capture(OWN_FRAMES);
+    int site = captureSite();
     Sums sum = sums.computeIfAbsent(site, s -> new Sums());
     sum.nrAllocated.increment();
     add(sum, objectBytes, 1);

@@ -309,7 +309,7 @@ public final class Kmalloc implements AutoCloseable {
    * @throws IllegalArgumentException if it is not an allocated object
    */
   public long usableSize(long address) {
-    return isNothing(address) ? 0 : SlabAllocator.usableSize(allocator.slabOf(address));
+    return isNothing(address) ? 0 : allocator.usableSize(address);
   }
 
   /**
@@ -350,7 +350,7 @@ public final class Kmalloc implements AutoCloseable {
         range.retainedBytes(),
         range.nrSlabs(),
         range.nrLarge(),
-        range.nrLiveObjects(),
+        range.nrLiveObjects() + allocator.guarded().nrLive(),
         allocator.nrBadFrees());
   }
 
@@ -370,6 +370,24 @@ public final class Kmalloc implements AutoCloseable {
    */
   public AllocationProfile profile() {
     return allocator.profile();
+  }
+
+  /**
+   * One object in a while between pages that must not be touched.
+   *
+   * @return one and the same; off at first
+   */
+  public GuardedObjects guarded() {
+    return allocator.guarded();
+  }
+
+  /**
+   * Where reports of corrupted objects go.
+   *
+   * @return one and the same; the log at first
+   */
+  public SlabReports reports() {
+    return allocator.reports();
   }
 
   /**
@@ -692,14 +710,13 @@ public final class Kmalloc implements AutoCloseable {
     if (isNothing(address)) {
       return allocateSlow(scope, nrBytes, flags);
     }
-    Slab slab = allocator.slabOf(address);
+    long oldSize = allocator.usableSize(address);
     if (nrBytes == 0) {
       allocator.free(scope, address, -1);
       return ZERO_SIZE;
     }
     checkSize(nrBytes);
-    long oldSize = SlabAllocator.usableSize(slab);
-    if (slab.large ? allocator.resizeLarge(scope, slab, nrBytes) : nrBytes <= oldSize) {
+    if (allocator.resize(scope, address, nrBytes)) {
       return address;
     }
     long moved = allocateSlow(scope, nrBytes, flags | SlabAllocator.GROWING);

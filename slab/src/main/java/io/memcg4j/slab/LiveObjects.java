@@ -25,6 +25,10 @@ final class LiveObjects {
         count(allocator, slab, counts);
       }
     }
+    allocator
+        .guarded()
+        .listLive(
+            cacheIndex, (what, site) -> counts.merge(what + where(allocator, site), 1L, Long::sum));
     List<String> lines = new ArrayList<>();
     counts.forEach((what, count) -> lines.add("[" + what + " nrObjects=" + count + "]"));
     int nrMore = lines.size() - MAX_LINES;
@@ -40,7 +44,9 @@ final class LiveObjects {
         nrLive += slab.nrLiveObjects();
       }
     }
-    return nrLive;
+    int[] nrGuarded = {0};
+    allocator.guarded().listLive(cacheIndex, (what, site) -> nrGuarded[0]++);
+    return nrLive + nrGuarded[0];
   }
 
   private static void count(SlabAllocator allocator, Slab slab, Map<String, Long> counts) {
@@ -66,11 +72,13 @@ final class LiveObjects {
       SlabAllocator allocator, Word word, SlabTrack track, String what, Map<String, Long> counts) {
     for (long rest = word.allocated(); rest != 0; rest &= rest - 1) {
       int site = track.site(word.slab.indexOf(word, rest & -rest));
-      String where =
-          site == 0
-              ? ""
-              : " allocatedAt=" + allocator.profile().depot().firstFrameOutside(site, List.of());
-      counts.merge(what + where, 1L, Long::sum);
+      counts.merge(what + where(allocator, site), 1L, Long::sum);
     }
+  }
+
+  private static String where(SlabAllocator allocator, int site) {
+    return site == StackDepot.NONE
+        ? ""
+        : " allocatedAt=" + allocator.profile().depot().firstFrameOutside(site, List.of());
   }
 }

@@ -85,7 +85,7 @@ final class ScopeCharger {
         }
       }
       if (refusedBy == null) {
-        group.countClass(memoryClass, nrBytes);
+        count(group, nrBytes);
         if (overHighPages != 0) {
           scope.overHigh(group, overHighPages);
         }
@@ -108,7 +108,7 @@ final class ScopeCharger {
     if (payer.id() == ObjCgroup.ROOT_ID) {
       return;
     }
-    payer.group().countClass(memoryClass, -nrBytes);
+    count(payer.group(), -nrBytes);
     Scope scope = registry.currentScope();
     if (scope != null && scope.holdsSlot()) {
       scope.resync();
@@ -120,6 +120,13 @@ final class ScopeCharger {
       uncharge(slot, payer, nrBytes);
     } finally {
       slot.release();
+    }
+  }
+
+  /** Slab is what is left when all other classes are taken away. */
+  private void count(MemCgroup group, long deltaBytes) {
+    if (memoryClass != MemoryClass.SLAB) {
+      group.countClass(memoryClass, deltaBytes);
     }
   }
 

@@ -50,6 +50,8 @@ final class SlabAllocator {
   private final SlotWork settle;
   private final ObjectTracking tracking = new ObjectTracking(this);
   private final AllocationProfile profile = new AllocationProfile(this);
+  private final SlabReports reports = new SlabReports();
+  private final GuardedObjects guarded;
   private final Magazines overflowMagazines;
   private final AtomicInteger nrCaches = new AtomicInteger(SizeClasses.COUNT);
   private final AtomicInteger nrAttached;
@@ -63,6 +65,7 @@ final class SlabAllocator {
     this.range = new SlabRange(mapper, rangeBytes);
     this.accounted = accounted;
     this.cacheIndex = registry.newCacheIndex();
+    this.guarded = new GuardedObjects(this, registry, accounted);
     this.purger = new Purger(this);
     this.slotSlabs =
         new PerCpu<>(registry.slots(), i -> new SlotSlabs(this, registry.slots().slot(i)));
@@ -112,6 +115,23 @@ final class SlabAllocator {
 
   AllocationProfile profile() {
     return profile;
+  }
+
+  SlabReports reports() {
+    return reports;
+  }
+
+  GuardedObjects guarded() {
+    return guarded;
+  }
+
+  /** Whether allocations have to take the general way, for somebody to look at them. */
+  boolean isWatched() {
+    return profile.isExact() || guarded.isDue();
+  }
+
+  String cacheName(int index) {
+    return index < SizeClasses.COUNT ? "kmalloc-" + SizeClasses.size(index) : "cache-" + index;
   }
 
   /** The number under which stocks keep magazines of this allocator. */
@@ -191,6 +211,15 @@ final class SlabAllocator {
       int alignChunks,
       int flags) {
     checkOpen();
+    if (geometry != null && guarded.isDue()) {
+      long address = guarded.allocate(geometry, nrBytes);
+      if (address != NULL) {
+        if ((flags & ZEROED) != 0) {
+          zero(address, nrBytes);
+        }
+        return address;
+      }
+    }
     LimitWalk walk = null;
     while (true) {
       CpuSlot slot = null;
@@ -366,6 +395,10 @@ final class SlabAllocator {
    */
   void free(@Nullable Scope scope, long address, int onlyCache) {
     Slab slab = range.findSlow(address);
+    if (slab == null && guarded.contains(address)) {
+      guarded.free(address, onlyCache);
+      return;
+    }
     if (slab == null) {
       throw badFree("wild free", address, null);
     }
@@ -499,8 +532,22 @@ final class SlabAllocator {
     return slab;
   }
 
-  static long usableSize(Slab slab) {
-    return objectSize(slab);
+  /**
+   * Bytes of an allocated object that may be used.
+   *
+   * @throws IllegalArgumentException if {@code address} is not the start of an allocated object
+   */
+  long usableSize(long address) {
+    return guarded.contains(address) ? guarded.sizeOf(address) : objectSize(slabOf(address));
+  }
+
+  /** Changes the size of an object where it stands; false if it has to move. */
+  boolean resize(@Nullable Scope scope, long address, long nrBytes) {
+    if (guarded.contains(address)) {
+      return false; // so that whoever goes on with the old address is found out
+    }
+    Slab slab = slabOf(address);
+    return slab.large ? resizeLarge(scope, slab, nrBytes) : nrBytes <= slab.objectSize;
   }
 
   /**
@@ -509,7 +556,7 @@ final class SlabAllocator {
    * @return false if it has to move: too large for its run; or because the limit refused, in which
    *     case a move would be refused as well
    */
-  boolean resizeLarge(@Nullable Scope scope, Slab slab, long nrBytes) {
+  private boolean resizeLarge(@Nullable Scope scope, Slab slab, long nrBytes) {
     long nrPages = pagesFor(nrBytes);
     long newBytes = nrPages << MemCgroup.PAGE_SHIFT;
     if (newBytes > (long) slab.nrChunks << SlabGeometry.CHUNK_SHIFT) {
@@ -679,9 +726,10 @@ final class SlabAllocator {
       return 0;
     }
     shrink();
-    long nrLive = range.nrLiveObjects();
+    long nrLive = range.nrLiveObjects() + guarded.nrLive();
     if (nrLive == 0) {
       closed = true;
+      guarded.close();
       purger.close();
       // Any order of the two on a slot is right: with allocation closed neither makes work for the
       // other.

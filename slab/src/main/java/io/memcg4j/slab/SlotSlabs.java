@@ -111,7 +111,7 @@ final class SlotSlabs {
       return address;
     }
     allocator.checkOpen();
-    if ((flags & SlabAllocator.NO_SEEK) != 0 && profile.isExact()) {
+    if ((flags & SlabAllocator.NO_SEEK) != 0 && allocator.isWatched()) {
       return 0; // the general way looks at every allocation
     }
     ObjStock stock = magazines.stock();
