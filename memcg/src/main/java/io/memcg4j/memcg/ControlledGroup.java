@@ -372,13 +372,18 @@ public abstract sealed class ControlledGroup permits MemCgroup {
   /**
    * How much of the time threads waited for memory of this group or one below it: in reclaim, in a
    * pause above {@code high}, in the queue for room, or for a victim to close. Full is the part in
-   * which they did and no thread was known to get on.
+   * which they did and no other thread was at work in a scope of the group or one below it: as of
+   * looks when a wait begins or ends, every 10 ms in the queue for room, and at each call of this.
    *
    * @return averages over 10, 60 and 300 s, and totals
    */
   public Pressure pressure() {
     PressureAccount mine = pressure;
-    return mine == null ? Pressure.NONE : mine.pressure();
+    if (mine == null) {
+      return Pressure.NONE;
+    }
+    MemStall.look(self());
+    return mine.pressure();
   }
 
   /**

@@ -95,6 +95,16 @@ public final class MemCgroup extends ControlledGroup {
     }
 
     /**
+     * A racy look, by any thread, for whom a thread works that owns a slot.
+     *
+     * @param owner the thread
+     * @return who pays for what it allocates; null if unknown
+     */
+    default @Nullable MemCgroup payerOf(Thread owner) {
+      return null;
+    }
+
+    /**
      * A group is being removed: it is offline and has no children. Called with the tree's lock
      * held, so that removals come one after the other. Must not block, throw, create or remove
      * groups.

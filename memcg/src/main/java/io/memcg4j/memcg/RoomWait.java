@@ -189,6 +189,9 @@ public final class RoomWait {
         group.tree().drainSlot(own, group.treeRoot());
       }
       if (!mine.signalled) {
+        if (myTurn) {
+          MemStall.look(group);
+        }
         LockSupport.parkNanos(this, myTurn ? Math.min(leftNanos, LOOK_NANOS) : leftNanos);
       }
     }
