@@ -5,6 +5,7 @@ import static java.lang.invoke.MethodHandles.lookup;
 
 import java.lang.invoke.VarHandle;
 import java.util.Locale;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongUnaryOperator;
 import org.jspecify.annotations.Nullable;
 
@@ -20,12 +21,14 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Charge implements AutoCloseable {
   /*
-   * Invariant  pages(nrBytes) pages are charged to the group, up to what a running call has charged
-   *            before it changed nrBytes, or not yet given back after it.
-   * Ordering   grow: charge the pages, then CAS nrBytes. Shrink: CAS, then uncharge. So at no time
-   *            less is charged than nrBytes says.
-   * Not        that threads which grow one charge at the same time are refused only for what is
-   * guaranteed granted: each has its pages charged before it knows who was first.
+   * Invariant  while nobody holds the lock, pages(nrBytes) pages are charged to the group.
+   * Ordering   what changes the pages does so, and changes nrBytes, with the lock held: so no thread
+   *            is refused for pages that another one has charged for the same growth, or is about
+   *            to give back. What stays within a page is a CAS of nrBytes alone.
+   * Locks      resizing, held for a try at the counters and nothing else: reclaim, policies and
+   *            pauses come without it.
+   * Not        an order between threads that grow it at the same time.
+   * guaranteed
    */
   private static final VarHandle NR_BYTES =
       fieldVarHandle(lookup(), "nrBytes", VarHandle.class, Charge.class, long.class);
@@ -36,6 +39,7 @@ public final class Charge implements AutoCloseable {
   private final String name;
   private final MemoryClass memoryClass;
   private final long sinceNanos = System.nanoTime();
+  private final ReentrantLock resizing = new ReentrantLock();
   private volatile long nrBytes;
 
   /**
@@ -105,32 +109,83 @@ public final class Charge implements AutoCloseable {
   }
 
   private @Nullable MemCgroup update(LongUnaryOperator next, ChargeMode mode) {
-    while (true) {
-      long old = openBytes();
-      long bytes = next.applyAsLong(old);
-      checkRange(bytes);
-      long nrMore = pages(bytes) - pages(old);
-      if (nrMore > 0) {
-        MemCgroup refusing =
-            new LimitWalk(group, nrMore << MemCgroup.PAGE_SHIFT, mode).charge(nrMore);
-        if (refusing != null && old == nrBytes) {
-          return refusing;
+    Update update = new Update(next);
+    MemCgroup refusing = update.attempt(false);
+    if (refusing != null) {
+      refusing =
+          new LimitWalk(group, update.nrMore << MemCgroup.PAGE_SHIFT, mode)
+              .retry(refusing, () -> update.attempt(false));
+    }
+    if (refusing != null && mode == ChargeMode.FORCE) {
+      refusing = update.attempt(true);
+    }
+    if (refusing == null
+        && update.nrMore > 0
+        && mode == ChargeMode.NORMAL
+        && group.isPathOverHigh()) {
+      group.handleOverHigh(update.nrMore, true);
+    }
+    return refusing;
+  }
+
+  /** One change, however often it is tried. */
+  private final class Update {
+    private final LongUnaryOperator next;
+
+    /** Pages that the last attempt was about. */
+    private long nrMore;
+
+    Update(LongUnaryOperator next) {
+      this.next = next;
+    }
+
+    /** Null if done; else the group that refused, with nothing changed. */
+    @Nullable MemCgroup attempt(boolean force) {
+      while (true) {
+        long old = openBytes();
+        long bytes = next.applyAsLong(old);
+        checkRange(bytes);
+        nrMore = pages(bytes) - pages(old);
+        if (nrMore != 0) {
+          return resize(force);
         }
-        if (refusing != null) {
-          continue; // another thread changed it meanwhile: less may be needed now
+        if (NR_BYTES.compareAndSet(Charge.this, old, bytes)) {
+          group.countDeclared(memoryClass, bytes - old, 0);
+          return null;
         }
       }
-      if (NR_BYTES.compareAndSet(this, old, bytes)) {
-        group.countDeclared(memoryClass, bytes - old, nrMore);
-        if (nrMore < 0) {
-          group.unchargeNow(-nrMore);
-        } else if (nrMore > 0 && mode == ChargeMode.NORMAL && group.isPathOverHigh()) {
-          group.handleOverHigh(nrMore, true);
+    }
+
+    private @Nullable MemCgroup resize(boolean force) {
+      resizing.lock();
+      try {
+        long chargedPages = pages(openBytes());
+        while (true) {
+          long old = openBytes(); // only within its page while the lock is held
+          long bytes = next.applyAsLong(old);
+          checkRange(bytes);
+          nrMore = pages(bytes) - chargedPages;
+          if (nrMore > 0 && force) {
+            group.forceChargeUncounted(nrMore);
+          } else if (nrMore > 0) {
+            MemCgroup refusing = group.tryChargeNow(nrMore);
+            if (refusing != null) {
+              return refusing;
+            }
+          }
+          boolean done = NR_BYTES.compareAndSet(Charge.this, old, bytes);
+          if (done) {
+            group.countDeclared(memoryClass, bytes - old, nrMore);
+          }
+          if (done ? nrMore < 0 : nrMore > 0) {
+            group.unchargeNow(Math.abs(nrMore));
+          }
+          if (done) {
+            return null;
+          }
         }
-        return null;
-      }
-      if (nrMore > 0) {
-        group.unchargeNow(nrMore);
+      } finally {
+        resizing.unlock();
       }
     }
   }
@@ -173,14 +228,19 @@ public final class Charge implements AutoCloseable {
   /** Gives everything back. Closing a second time does nothing. */
   @Override
   public void close() {
-    long old = (long) NR_BYTES.getAndSet(this, CLOSED);
-    if (old == CLOSED) {
-      return;
-    }
-    group.forget(this);
-    group.countDeclared(memoryClass, -old, -pages(old));
-    if (old > 0) {
-      group.unchargeNow(pages(old));
+    resizing.lock();
+    try {
+      long old = (long) NR_BYTES.getAndSet(this, CLOSED);
+      if (old == CLOSED) {
+        return;
+      }
+      group.forget(this);
+      group.countDeclared(memoryClass, -old, -pages(old));
+      if (old > 0) {
+        group.unchargeNow(pages(old));
+      }
+    } finally {
+      resizing.unlock();
     }
   }
 

@@ -334,18 +334,23 @@ public final class ContainerMemory {
    * memory.pressure}, and 200 ms within 2 s.
    *
    * <p>The kernel can report this by poll, which Java has no call for. So the file's total is read
-   * ten times per window, at most ten times a second.
+   * ten times per window, at most ten times a second. A FIFO is looked at ten times a second, and
+   * whatever is written into it means pressure.
    *
-   * @param onPressure gets what the file says, at most once per window
-   * @return empty if it is not to be watched, is none that can be read, or is a FIFO or socket
+   * @param onPressure gets what the file says, at most once per window; for a FIFO, what the own
+   *     group's {@code memory.pressure} says, at most once per look
+   * @return empty if it is not to be watched, is none that can be read, or is a socket
    */
   public Optional<ContainerWatch> onPressure(Consumer<Pressure> onPressure) {
     PressureSource source = pressureSource();
+    if (source.kind() == PressureSource.Kind.FIFO) {
+      return watchFifo(host.root().resolve(source.path().substring(1)), onPressure);
+    }
     Path file =
         switch (source.kind()) {
           case UNSET -> found.pressure();
           case PSI_FILE -> host.root().resolve(source.path().substring(1));
-          case OFF, FIFO_OR_SOCKET, INVALID -> null;
+          case OFF, FIFO, SOCKET, INVALID -> null;
         };
     Pressure first = file == null ? null : readPressure(file).orElse(null);
     if (file == null || first == null) {
@@ -373,6 +378,28 @@ public final class ContainerMemory {
                 onPressure.accept(pressure);
               }
             }));
+  }
+
+  private Optional<ContainerWatch> watchFifo(Path file, Consumer<Pressure> onPressure) {
+    PressureFifo fifo;
+    try {
+      fifo = new PressureFifo(file);
+    } catch (IOException e) {
+      host.report().accept(PressureSource.WATCH + ": " + e.getMessage());
+      return Optional.empty();
+    }
+    ContainerWatch watch =
+        new ContainerWatch(
+            poller,
+            MIN_PRESSURE_PERIOD_NANOS,
+            () -> {
+              if (fifo.takeSignal()) {
+                onPressure.accept(pressure().orElse(Pressure.NONE));
+              }
+            },
+            fifo::close);
+    poller.add(watch);
+    return Optional.of(watch);
   }
 
   private static Optional<Pressure> readPressure(Path file) {

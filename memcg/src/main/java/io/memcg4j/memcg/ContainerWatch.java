@@ -11,13 +11,22 @@ public final class ContainerWatch implements AutoCloseable {
   private final ContainerPoller poller;
   private final long periodNanos;
   private final Runnable look;
+  private final Runnable atEnd;
   private final AtomicBoolean open = new AtomicBoolean(true);
   private final AtomicLong failed = new AtomicLong();
 
   ContainerWatch(ContainerPoller poller, long periodNanos, Runnable look) {
+    this(poller, periodNanos, look, () -> {});
+  }
+
+  /**
+   * @param atEnd lets go of what the looks need
+   */
+  ContainerWatch(ContainerPoller poller, long periodNanos, Runnable look, Runnable atEnd) {
     this.poller = poller;
     this.periodNanos = periodNanos;
     this.look = look;
+    this.atEnd = atEnd;
   }
 
   long periodNanos() {
@@ -49,6 +58,7 @@ public final class ContainerWatch implements AutoCloseable {
   public void close() {
     if (open.getAndSet(false)) {
       poller.remove(this);
+      atEnd.run();
     }
   }
 }

@@ -285,27 +285,22 @@ public abstract sealed class ControlledGroup permits MemCgroup {
    * @param charge an open charge of this group
    * @param nrBytes what it shall declare
    * @param timeout how long to wait
-   * @return false if the time was over first
+   * @return false if the time was over first, or the group was removed meanwhile
    * @throws InterruptedException if interrupted; nothing was charged then
    */
   public boolean setAwait(Charge charge, long nrBytes, Duration timeout)
       throws InterruptedException {
-    // Whoever waits already comes first: a request that happens to fit must not overtake it.
-    MemCgroup refusing = nearestWithWaiters();
-    if (refusing == null || nrBytes <= charge.nrBytes()) {
-      refusing = charge.set(nrBytes, ChargeMode.NORMAL);
+    if (nrBytes <= charge.nrBytes() && charge.trySet(nrBytes)) {
+      return true; // gives back, and so waits for nobody
     }
-    return refusing == null
-        || refusing.awaitRoom(() -> charge.set(nrBytes, ChargeMode.RETRY_MAYFAIL) == null, timeout);
-  }
-
-  private @Nullable MemCgroup nearestWithWaiters() {
-    for (MemCgroup group = self(); group != null; group = group.parent()) {
-      if (group.nrWaiting() > 0) {
-        return group;
-      }
-    }
-    return null;
+    ChargeMode[] mode = {ChargeMode.NORMAL}; // the policy is asked once, not by each try
+    return new RoomWait(self(), RoomWait.deadline(timeout), null)
+            .await(() -> {
+              MemCgroup refusing = charge.set(nrBytes, mode[0]);
+              mode[0] = ChargeMode.RETRY_MAYFAIL;
+              return refusing;
+            })
+        == RoomWait.Outcome.GRANTED;
   }
 
   /**
@@ -314,25 +309,28 @@ public abstract sealed class ControlledGroup permits MemCgroup {
    *
    * @param attempt tries the request once; called by this thread
    * @param timeout how long to wait
-   * @return false if the time was over first
+   * @return false if the time was over first, or the group was removed meanwhile
    * @throws InterruptedException if interrupted
    */
   public boolean awaitRoom(BooleanSupplier attempt, Duration timeout) throws InterruptedException {
-    MemStall.enter(self());
-    try {
-      return waiters()
-          .await(
-              () -> {
-                if (attempt.getAsBoolean()) {
-                  return true;
-                }
-                self().drain();
-                return attempt.getAsBoolean();
-              },
-              timeout);
-    } finally {
-      MemStall.leave(self());
+    return new RoomWait(self(), RoomWait.deadline(timeout), null)
+            .await(() -> attempt.getAsBoolean() ? null : self())
+        == RoomWait.Outcome.GRANTED;
+  }
+
+  /**
+   * For the floors above: whether any request waits for memory of this group or one above it. While
+   * one does, nothing is to be held in advance.
+   *
+   * @return racy; true from before the drain that a request begins to wait with
+   */
+  public boolean isRoomAwaited() {
+    for (MemCgroup level = self(); level != null; level = level.parent()) {
+      if (level.counter().hasWaiters()) {
+        return true;
+      }
     }
+    return false;
   }
 
   /**
@@ -374,13 +372,18 @@ public abstract sealed class ControlledGroup permits MemCgroup {
   /**
    * How much of the time threads waited for memory of this group or one below it: in reclaim, in a
    * pause above {@code high}, in the queue for room, or for a victim to close. Full is the part in
-   * which they did and no thread was known to get on.
+   * which they did and no other thread was at work in a scope of the group or one below it: as of
+   * looks when a wait begins or ends, every 10 ms in the queue for room, and at each call of this.
    *
    * @return averages over 10, 60 and 300 s, and totals
    */
   public Pressure pressure() {
     PressureAccount mine = pressure;
-    return mine == null ? Pressure.NONE : mine.pressure();
+    if (mine == null) {
+      return Pressure.NONE;
+    }
+    MemStall.look(self());
+    return mine.pressure();
   }
 
   /**

@@ -4,6 +4,8 @@ import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.CpuSlots;
 import io.memcg4j.percpu.PerCpu;
 import java.util.Arrays;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
@@ -28,6 +30,7 @@ final class GroupTree {
   private final StatTree stat = new StatTree();
   private final EventBell eventBell = new EventBell();
   private final ConcurrentLinkedQueue<MemCgroup> dying = new ConcurrentLinkedQueue<>();
+  private final Set<Thread> stalledThreads = ConcurrentHashMap.newKeySet();
   private final PressureTimer pressureTimer = new PressureTimer();
   private volatile boolean usesHigh;
   private volatile Hook[] hooks = {}; // replaced under shape, never changed
@@ -92,6 +95,22 @@ final class GroupTree {
       }
     }
     return false;
+  }
+
+  /** Threads that wait for memory of this tree. */
+  Set<Thread> stalledThreads() {
+    return stalledThreads;
+  }
+
+  /** Racy, any thread. */
+  @Nullable MemCgroup payerOf(Thread owner) {
+    for (Hook hook : hooks) {
+      MemCgroup payer = hook.subsystem.payerOf(owner);
+      if (payer != null) {
+        return payer;
+      }
+    }
+    return null;
   }
 
   /** The caller owns the slot. Without a subtree only entries of removed groups go. */

@@ -1,6 +1,7 @@
 package io.memcg4j.memcg;
 
 import io.memcg4j.percpu.CpuSlot;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -126,28 +127,28 @@ public final class LimitWalk {
   }
 
   /**
-   * Charges pages with the whole walk, straight to the counters.
+   * The whole walk, for a request that was refused once.
    *
-   * @return null if charged; else the group whose limit refused
+   * @param firstRefusing the group that refused
+   * @param attempt makes the request again; null if granted, else the group that refused
+   * @return null if granted; else the group whose limit refused
    */
-  @Nullable MemCgroup charge(long nrPages) {
-    MemCgroup refusing = group.tryChargeNow(nrPages);
-    while (refusing != null) {
+  @Nullable MemCgroup retry(MemCgroup firstRefusing, Supplier<@Nullable MemCgroup> attempt) {
+    MemCgroup refusing = firstRefusing;
+    while (true) {
       refusing.drain();
-      MemCgroup again = group.tryChargeNow(nrPages);
-      if (again != null) {
-        EventCounts.count(again, EventCounts.Event.MAX);
-        if (!makeRoom(again)) {
-          if (mode != ChargeMode.FORCE) {
-            return again;
-          }
-          group.forceChargeUncounted(nrPages);
-          return null;
-        }
-        again = group.tryChargeNow(nrPages);
+      MemCgroup again = attempt.get();
+      if (again == null) {
+        return null;
       }
-      refusing = again;
+      EventCounts.count(again, EventCounts.Event.MAX);
+      if (!makeRoom(again)) {
+        return again;
+      }
+      refusing = attempt.get();
+      if (refusing == null) {
+        return null;
+      }
     }
-    return null;
   }
 }

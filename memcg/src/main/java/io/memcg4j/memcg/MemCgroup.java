@@ -95,6 +95,16 @@ public final class MemCgroup extends ControlledGroup {
     }
 
     /**
+     * A racy look, by any thread, for whom a thread works that owns a slot.
+     *
+     * @param owner the thread
+     * @return who pays for what it allocates; null if unknown
+     */
+    default @Nullable MemCgroup payerOf(Thread owner) {
+      return null;
+    }
+
+    /**
      * A group is being removed: it is offline and has no children. Called with the tree's lock
      * held, so that removals come one after the other. Must not block, throw, create or remove
      * groups.
@@ -337,6 +347,11 @@ public final class MemCgroup extends ControlledGroup {
       shape.unlock();
     }
     closePressure();
+    for (MemCgroup level = this; level != null; level = level.parent) {
+      if (level.counter.hasWaiters()) {
+        level.waiters().wakeAllOf(this);
+      }
+    }
     tree.stockDrain().drain(this);
     tree.noteDying(this);
   }
@@ -465,11 +480,14 @@ public final class MemCgroup extends ControlledGroup {
   }
 
   /**
-   * Pages that a slot may hold in its page stock. None for a removed group, and none while a limit
-   * is passed: charges are refused then, and those from a stock ask no limit.
+   * Pages that a slot may hold in its page stock. None for a removed group; none while a limit is
+   * passed, as charges are refused then, and those from a stock ask no limit; none while anybody
+   * waits for them.
    */
   long pageStockCapacity() {
-    return online && counter.room() >= 0 ? (stockBudgetBytes() / 2) >> PAGE_SHIFT : 0;
+    return online && counter.room() >= 0 && !isRoomAwaited()
+        ? (stockBudgetBytes() / 2) >> PAGE_SHIFT
+        : 0;
   }
 
   PageCounter counter() {

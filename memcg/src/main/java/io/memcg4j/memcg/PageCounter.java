@@ -350,6 +350,11 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
     return mine;
   }
 
+  boolean hasWaiters() {
+    WaitQueue mine = waiters;
+    return mine != null && !mine.isEmpty();
+  }
+
   int nrWaiting() {
     WaitQueue mine = waiters;
     return mine == null ? 0 : mine.length();

@@ -98,6 +98,41 @@ final class PressureAccount {
     stallEnd();
   }
 
+  /**
+   * So many threads more wait for memory of this group, and what a look at who gets on has found.
+   * Not to be used together with {@link #enter}.
+   *
+   * @param nrStalled more or, negative, less
+   * @param nrProductive by level, this one first
+   */
+  void stall(int nrStalled, int[] nrProductive) {
+    long now = 0;
+    boolean timed = false;
+    int index = 0;
+    for (PressureAccount level = this; level != null; level = level.parent) {
+      long before;
+      long after;
+      do {
+        before = level.word;
+        after = ((long) (stalled(before) + nrStalled) << 32) + nrProductive[index];
+      } while (before != after && !WORD.compareAndSet(level, before, after));
+      assert stalled(after) >= 0 : "ended more often than begun";
+      index++;
+      if (some(before) != some(after) || full(before) != full(after)) {
+        now = timed ? now : timer.now(); // one instant for all levels
+        timed = true;
+        level.switched(now);
+      }
+    }
+  }
+
+  private void switched(long now) {
+    publish(now);
+    if (triggers.length > 0) {
+      timer.wake();
+    }
+  }
+
   /** A thread does work for this group from now on. */
   void enter() {
     change(ONE_PRODUCTIVE);
@@ -120,10 +155,7 @@ final class PressureAccount {
           now = timer.now();
           timed = true;
         }
-        level.publish(now);
-        if (level.triggers.length > 0) {
-          timer.wake();
-        }
+        level.switched(now);
       }
     }
   }

@@ -1,5 +1,6 @@
 package io.memcg4j.memcg;
 
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,6 +23,9 @@ public record PressureSource(Kind kind, String path, String write, String proble
   /** The variable with the text to write, in base64. */
   public static final String WRITE = "MEMORY_PRESSURE_WRITE";
 
+  private static final int FILE_TYPE = 0xf000; // of stat's mode
+  private static final int FIFO_TYPE = 0x1000;
+
   /** What the path names. */
   public enum Kind {
     /** Nothing was said: the process may choose. */
@@ -30,8 +34,10 @@ public record PressureSource(Kind kind, String path, String write, String proble
     OFF,
     /** A pressure file. The kernel reports events on it by poll, which Java cannot call. */
     PSI_FILE,
-    /** A FIFO or a socket; readable means pressure. Reading it is left to the application. */
-    FIFO_OR_SOCKET,
+    /** A FIFO; readable means pressure. */
+    FIFO,
+    /** A socket, or what else can be opened; using it is left to the application. */
+    SOCKET,
     /** What was said cannot be followed. */
     INVALID
   }
@@ -66,8 +72,16 @@ public record PressureSource(Kind kind, String path, String write, String proble
     if (!Files.exists(file) || Files.isDirectory(file)) {
       return invalid(path, WATCH + " names no file: value=" + path);
     }
-    return new PressureSource(
-        Files.isRegularFile(file) ? Kind.PSI_FILE : Kind.FIFO_OR_SOCKET, path, write, "");
+    Kind kind = Files.isRegularFile(file) ? Kind.PSI_FILE : isFifo(file) ? Kind.FIFO : Kind.SOCKET;
+    return new PressureSource(kind, path, write, "");
+  }
+
+  private static boolean isFifo(Path file) {
+    try {
+      return ((int) Files.getAttribute(file, "unix:mode") & FILE_TYPE) == FIFO_TYPE;
+    } catch (IOException | RuntimeException e) {
+      return false; // a system without such files
+    }
   }
 
   private static PressureSource invalid(String path, String problem) {

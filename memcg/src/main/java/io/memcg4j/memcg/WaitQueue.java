@@ -1,13 +1,11 @@
 package io.memcg4j.memcg;
 
-import java.time.Duration;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.locks.LockSupport;
-import java.util.function.BooleanSupplier;
 
 /**
- * Threads that wait for room below one group's limit, first come first served. Any thread, platform
- * or virtual.
+ * Requests that wait for room below one group's limit, first come first served. Any thread,
+ * platform or virtual. {@link RoomWait} is what waits here.
  */
 final class WaitQueue {
   /*
@@ -18,10 +16,9 @@ final class WaitQueue {
    *            the freed pages, or the uncharge sees the waiter and unparks it, which a park that
    *            follows notices (WaitQueueStress; twin: try, then enter).
    * Locks      none.
-   * Not        an order between those who wait and those who do not; and memory that is freed into a
-   * guaranteed slot's stock wakes nobody by itself: the head looks again, and drains, every 10 ms.
+   * Not        an order between those who wait and those who do not.
+   * guaranteed
    */
-  private static final long LOOK_NANOS = 10_000_000L;
 
   /** How each one in the queue is woken, the first one first. */
   private final ConcurrentLinkedQueue<Runnable> queue = new ConcurrentLinkedQueue<>();
@@ -38,20 +35,35 @@ final class WaitQueue {
     queue.add(waker);
   }
 
-  private Runnable enter() {
-    Thread thread = Thread.currentThread();
-    Runnable waker = new Waker(thread);
-    enter(waker);
-    return waker;
+  void leave(Runnable waker) {
+    queue.remove(waker);
+    wake();
+  }
+
+  boolean isFirst(Runnable waker) {
+    return queue.peek() == waker;
+  }
+
+  boolean isEmpty() {
+    return queue.peek() == null;
+  }
+
+  int length() {
+    return queue.size();
+  }
+
+  /** Wakes the requests of a group that was removed, wherever in the queue they are. */
+  void wakeAllOf(MemCgroup removed) {
+    for (Runnable waker : queue) {
+      if (waker instanceof RoomWait.Waker waiting && waiting.isOf(removed)) {
+        waiting.run();
+      }
+    }
   }
 
   /** By identity: a thread may wait in a queue more than once, inside a shrinker. */
-  private static final class Waker implements Runnable {
-    private final Thread thread;
-
-    Waker(Thread thread) {
-      this.thread = thread;
-    }
+  private static final class Sleeper implements Runnable {
+    private final Thread thread = Thread.currentThread();
 
     @Override
     public void run() {
@@ -59,53 +71,11 @@ final class WaitQueue {
     }
   }
 
-  int length() {
-    return queue.size();
-  }
-
   /** Sleeps until something is given back here, or for a time. */
   void awaitChange(long nanos) {
-    Runnable waiter = enter();
+    Runnable waiter = new Sleeper();
+    enter(waiter);
     LockSupport.parkNanos(this, nanos);
     leave(waiter);
-  }
-
-  /**
-   * Waits until an attempt succeeds.
-   *
-   * @param attempt called by this thread when it is the first in the queue
-   * @return false if the time is over
-   * @throws InterruptedException if interrupted; nothing was charged then
-   */
-  boolean await(BooleanSupplier attempt, Duration timeout) throws InterruptedException {
-    long deadlineNanos = System.nanoTime() + Math.max(0, saturatedNanos(timeout));
-    Runnable waiter = enter();
-    try {
-      while (true) {
-        if (queue.peek() == waiter && attempt.getAsBoolean()) {
-          return true;
-        }
-        if (Thread.interrupted()) {
-          throw new InterruptedException("interrupted while waiting for memory");
-        }
-        long left = deadlineNanos - System.nanoTime();
-        if (left <= 0) {
-          return false;
-        }
-        LockSupport.parkNanos(this, Math.min(left, LOOK_NANOS));
-      }
-    } finally {
-      leave(waiter);
-    }
-  }
-
-  private void leave(Runnable waiter) {
-    queue.remove(waiter);
-    wake();
-  }
-
-  private static long saturatedNanos(Duration timeout) {
-    long half = Long.MAX_VALUE / 2;
-    return timeout.compareTo(Duration.ofNanos(half)) >= 0 ? half : timeout.toNanos();
   }
 }

@@ -2,6 +2,9 @@ package io.memcg4j.memcg;
 
 import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -11,8 +14,10 @@ import java.util.SplittableRandom;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** Declared memory, its statistics, and groups that are removed while it is open. */
 final class ChargeTest {
@@ -107,6 +112,65 @@ final class ChargeTest {
       charge.set(bytes);
       assertTrue(bytes - a.stat().heap() <= MemCgroup.STAT_BOUND_BYTES);
     }
+  }
+
+  /** Nobody asks for figures: what was declared is in the sums after a period all the same. */
+  @Test
+  @Timeout(value = 2, unit = TimeUnit.MINUTES)
+  void periodicFlush_nobodyReads_isFlushedAndTheFlusherEnds() throws Exception {
+    assertFalse(root.tree().stat().flusherExists(), "nothing is pending");
+    for (long bytes : new long[] {5000, 7000}) {
+      MemCgroup b = a.create("b" + bytes);
+      b.charge("x", MemoryClass.HEAP).set(bytes);
+      assertTrue(root.tree().stat().flusherExists());
+      while (b.groupStat().total.get(MemoryClass.HEAP.item()) != bytes) {
+        Thread.sleep(20);
+      }
+      while (root.tree().stat().flusherExists()) {
+        Thread.sleep(20);
+      }
+      assertEquals(0, root.tree().stat().nrUpdated());
+    }
+    assertEquals(12_000, root.groupStat().total.get(MemoryClass.HEAP.item()));
+  }
+
+  /** There is room for what all of them declare, but not for it twice. */
+  @Test
+  void set_manyThreadsGrowOneCharge_nobodyIsRefusedForAnothersPages() throws Exception {
+    a.setMax(10 * PAGE);
+    Charge charge = a.charge("x", MemoryClass.HEAP);
+    try (ExecutorService executor = Executors.newFixedThreadPool(4)) {
+      List<Future<?>> results = new ArrayList<>();
+      for (int i = 0; i < 4; i++) {
+        SplittableRandom random = new SplittableRandom(i);
+        results.add(
+            executor.submit(() -> {
+              for (int n = 0; n < 20_000; n++) {
+                long bytes = random.nextLong(3) * 5 * PAGE;
+                assertTrue(charge.trySet(bytes), () -> "refused: " + bytes);
+              }
+            }));
+      }
+      for (Future<?> result : results) {
+        result.get();
+      }
+    }
+    assertEquals(0, a.events().max());
+    charge.close();
+    assertEquals(0, a.usage());
+  }
+
+  @Test
+  void add_force_passesTheLimitAndGoesBack() {
+    a.setMax(2 * PAGE);
+    Charge charge = a.charge("x", MemoryClass.HEAP);
+    assertNull(charge.add(5 * PAGE, ChargeMode.FORCE));
+    assertEquals(5 * PAGE, a.usage());
+    assertSame(a, charge.add(PAGE, ChargeMode.NOWAIT));
+    assertNull(charge.add(-4 * PAGE, ChargeMode.NOWAIT));
+    assertEquals(PAGE, a.usage());
+    charge.close();
+    assertEquals(0, a.usage());
   }
 
   @Test

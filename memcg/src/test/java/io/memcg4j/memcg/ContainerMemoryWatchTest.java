@@ -1,7 +1,6 @@
 package io.memcg4j.memcg;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -243,7 +242,24 @@ class ContainerMemoryWatchTest {
     assumeTrue(exit == 0, "mkfifo does not work here");
     host.env.put(PressureSource.WATCH, "/fifo");
     ContainerMemory container = host.detect();
-    assertEquals(PressureSource.Kind.FIFO_OR_SOCKET, container.pressureSource().kind());
-    assertFalse(container.onPressure(p -> {}).isPresent());
+    assertEquals(PressureSource.Kind.FIFO, container.pressureSource().kind());
+    List<Pressure> told = new ArrayList<>();
+    ContainerWatch watch = container.onPressure(told::add).orElseThrow();
+    watch.poll();
+    assertEquals(0, told.size(), "nobody has written, and nobody waits for a writer");
+    for (int round = 1; round <= 2; round++) {
+      try (var writer = new java.io.FileOutputStream(host.root.resolve("fifo").toFile())) {
+        writer.write("some memory is short\n".getBytes(StandardCharsets.UTF_8));
+        writer.write('x');
+      }
+      watch.poll();
+      watch.poll(); // the writer is gone; what it wrote is told once
+      assertEquals(round, told.size());
+    }
+    assertEquals(Pressure.NONE, told.getFirst());
+    assertEquals(0, watch.nrFailed());
+    watch.close();
+    watch.poll();
+    assertEquals(2, told.size());
   }
 }

@@ -174,4 +174,92 @@ final class WaitQueueTest {
     held.set(40 * PAGE);
     assertTrue(a.setAwait(small, PAGE, LONG));
   }
+
+  /** It waits for the group above, and keeps its place below: who came later comes later. */
+  @Test
+  void setAwait_refusedAboveThenBelow_isServedInOrder() throws Exception {
+    MemCgroup b = root.create("b");
+    root.setMax(20 * PAGE);
+    a.setMax(10 * PAGE);
+    Charge held = b.charge("held", MemoryClass.HEAP);
+    held.set(18 * PAGE);
+    Charge first = charge("first");
+    CompletableFuture<Boolean> firstGranted =
+        a.setAsync(first, 8 * PAGE, LONG).toCompletableFuture();
+    while (root.nrWaiting() != 1) {
+      Thread.sleep(1);
+    }
+    assertEquals(0, a.nrWaiting());
+    Charge second = charge("second");
+    CompletableFuture<Boolean> secondGranted =
+        a.setAsync(second, 2 * PAGE, LONG).toCompletableFuture();
+    while (root.nrWaiting() != 2) {
+      Thread.sleep(1);
+    }
+    a.setMax(5 * PAGE); // the first one has to wait here from now on, and lets the second one by
+    held.set(10 * PAGE);
+    assertTrue(secondGranted.get());
+    awaitWaiting(1);
+    assertFalse(firstGranted.isDone());
+    assertEquals(0, root.nrWaiting());
+    held.set(20 * PAGE - 2 * PAGE);
+    a.setMax(10 * PAGE); // now it is refused above, and is in both queues
+    while (root.nrWaiting() != 1) {
+      Thread.sleep(1);
+    }
+    assertEquals(1, a.nrWaiting());
+    held.close();
+    assertTrue(firstGranted.get());
+    assertEquals(10 * PAGE, a.usage());
+    assertEquals(0, a.nrWaiting() + root.nrWaiting());
+  }
+
+  /** Whoever waits for a group above is told when its own group goes. */
+  @Test
+  void setAwait_groupIsRemoved_endsUngranted() throws Exception {
+    MemCgroup b = a.create("b");
+    a.setMax(10 * PAGE);
+    charge("held").set(10 * PAGE);
+    CompletableFuture<Boolean> other =
+        a.setAsync(charge("other"), PAGE, LONG).toCompletableFuture();
+    awaitWaiting(1);
+    Charge waiting = b.charge("waiting", MemoryClass.HEAP);
+    CompletableFuture<Boolean> granted = b.setAsync(waiting, PAGE, LONG).toCompletableFuture();
+    awaitWaiting(2);
+    b.remove();
+    assertFalse(granted.get());
+    assertEquals(0, waiting.nrBytes());
+    assertFalse(other.isDone());
+    awaitWaiting(1);
+    a.setMax(11 * PAGE);
+    assertTrue(other.get());
+  }
+
+  @Test
+  void roomWait_cancelled_endsUngranted() throws Exception {
+    a.setMax(PAGE);
+    charge("held").set(PAGE);
+    RoomWait wait = new RoomWait(a, RoomWait.deadline(LONG), null);
+    CompletableFuture<RoomWait.Outcome> outcome = new CompletableFuture<>();
+    Thread.ofVirtual()
+        .start(() -> {
+          try {
+            outcome.complete(wait.await(() -> a.tryChargeNow(1)));
+          } catch (InterruptedException e) {
+            outcome.completeExceptionally(e);
+          }
+        });
+    awaitWaiting(1);
+    wait.cancel();
+    assertEquals(RoomWait.Outcome.CANCELLED, outcome.get());
+    assertEquals(0, a.nrWaiting());
+  }
+
+  @Test
+  void roomWait_refusedByAnotherPath_saysSo() throws Exception {
+    MemCgroup b = root.create("b");
+    RoomWait wait = new RoomWait(a, RoomWait.deadline(LONG), null);
+    assertEquals(RoomWait.Outcome.MOVED, wait.await(() -> b));
+    assertEquals(0, b.nrWaiting());
+  }
 }

@@ -198,6 +198,12 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
     return stocks.get(slot).holds(subtree);
   }
 
+  @Override
+  public @Nullable MemCgroup payerOf(Thread owner) {
+    Scope scope = innermost[(int) owner.threadId() & (innermost.length - 1)];
+    return scope != null && scope.isOf(owner) ? scope.payerRacy() : null;
+  }
+
   Scope enter(ObjCgroup handle) {
     ThreadState thread = threads.get();
     if (thread == null) {

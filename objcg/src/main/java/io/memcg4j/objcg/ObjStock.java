@@ -210,7 +210,10 @@ public final class ObjStock {
     } else {
       refreshLimits();
       long spare = nrBytes - spokenFor;
-      if (spare > limitBytes) {
+      if (limitBytes == 0) {
+        nrBytes = spokenFor;
+        handle.unchargeNow(spare);
+      } else if (spare > limitBytes) {
         // Down to a half, so that it does not happen each time; in any case to the limit.
         long nrPages =
             Math.max(
@@ -239,11 +242,17 @@ public final class ObjStock {
    * Half of what the group lets a slot hold is for stocks and words; and no more than a fraction of
    * what the group uses, so that the usage of a small group stays close to the truth. A rest of
    * less than a page cannot be given back, as groups count pages; when that is all that the slot
-   * may hold for the group, nothing is left for words.
+   * may hold for the group, nothing is left for words. Nothing at all while anybody waits for
+   * memory of the group: then each free goes to the counters, which wake whoever waits.
    */
   private void refreshLimits() {
     MemCgroup group = handle.group();
     budgetBytes = group.stockBudgetBytes();
+    if (group.isRoomAwaited()) {
+      limitBytes = 0;
+      wordLimitBytes = 0;
+      return;
+    }
     long half = Math.min(budgetBytes / 2, group.usage() / USAGE_FRACTION + MemCgroup.PAGE_SIZE) / 2;
     limitBytes = Math.max(MIN_LIMIT_BYTES, half);
     wordLimitBytes = Math.clamp(MemCgroup.STOCK_GROUPS * budgetBytes - limitBytes, 0L, half);

@@ -186,6 +186,17 @@ public final class Scope implements AutoCloseable {
     }
   }
 
+  /** By any thread: who pays, or paid before a move; null if the scope has just been made. */
+  @Nullable MemCgroup payerRacy() {
+    ObjCgroup payer = handleRacy();
+    return payer == null ? null : payer.group();
+  }
+
+  /** Another thread may see the scope before its fields, which it was handed without an order. */
+  private @Nullable ObjCgroup handleRacy() {
+    return handle;
+  }
+
   boolean isOf(Thread candidate) {
     return thread == candidate;
   }

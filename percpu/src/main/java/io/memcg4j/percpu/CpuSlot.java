@@ -11,8 +11,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The owner uses everything that hangs on the slot (stocks, magazines, deltas) with plain loads
  * and stores. Claiming costs one CAS, releasing one volatile store. Obtain slots from {@link
- * CpuSlots}; only the thread that claimed a slot may call its methods, except {@link #index} and
- * {@link #isShared}.
+ * CpuSlots}; only the thread that claimed a slot may call its methods, except {@link #index},
+ * {@link #isShared} and {@link #ownerRacy}.
  *
  * <p>Origin: per-CPU data of Linux, where disabling preemption gives what the claim gives here.
  */
@@ -64,6 +64,15 @@ public final class CpuSlot extends CpuSlotPadding {
    */
   public boolean isShared() {
     return shared;
+  }
+
+  /**
+   * Who holds the slot. Any thread; racy, for statistics.
+   *
+   * @return null if it is idle
+   */
+  public @Nullable Thread ownerRacy() {
+    return owner;
   }
 
   /** One CAS if idle. A slot whose owner thread has died is taken over. */

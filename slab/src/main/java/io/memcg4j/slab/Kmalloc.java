@@ -266,6 +266,19 @@ public final class Kmalloc implements AutoCloseable {
     return MEMORY.asSlice(allocate(nrBytes), nrBytes);
   }
 
+  /**
+   * The forms that wait for memory instead of being refused.
+   *
+   * @return of this allocator, for any thread
+   */
+  public KmallocWait waiting() {
+    return new KmallocWait(this);
+  }
+
+  long allocate(long nrBytes, int flags) {
+    return allocateSlow(scope(), nrBytes, flags);
+  }
+
   // ---- free
 
   /**
@@ -670,7 +683,7 @@ public final class Kmalloc implements AutoCloseable {
     return allocator.allocate(scope, classes[SizeClasses.index((int) nrBytes)], nrBytes, 1, flags);
   }
 
-  private void checkSize(long nrBytes) {
+  void checkSize(long nrBytes) {
     long limit = Math.min(allocator.range().rangeBytes(), MAX_REQUEST_BYTES);
     if (nrBytes < 0 || nrBytes > limit) {
       throw new IllegalArgumentException(

@@ -37,6 +37,9 @@ final class SlabAllocator {
   /** Give up where a limit refuses, without seeking memory below it. */
   static final int NO_SEEK = 8;
 
+  /** For a request that waits when it is refused: leave the out-of-memory policy alone. */
+  static final int WAITING = 16;
+
   private static final int MAX_CHUNKS_TO_DOUBLE = 1 << 15;
 
   private final ObjCgroups registry;
@@ -294,7 +297,7 @@ final class SlabAllocator {
   }
 
   private static ChargeMode modeOf(int flags) {
-    return (flags & MAY_FAIL) != 0 ? ChargeMode.RETRY_MAYFAIL : ChargeMode.NORMAL;
+    return (flags & (MAY_FAIL | WAITING)) != 0 ? ChargeMode.RETRY_MAYFAIL : ChargeMode.NORMAL;
   }
 
   private long allocateOn(

@@ -4,6 +4,7 @@ import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import com.github.benmanes.caffeine.cache.Policy;
 import com.github.benmanes.caffeine.cache.RemovalCause;
+import com.github.benmanes.caffeine.cache.RemovalListener;
 import com.github.benmanes.caffeine.cache.Ticker;
 import com.github.benmanes.caffeine.cache.Weigher;
 import com.github.benmanes.caffeine.cache.stats.CacheStats;
@@ -18,6 +19,9 @@ import io.memcg4j.memcg.ShrinkerRegistration;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ForkJoinPool;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
@@ -32,6 +36,10 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Any thread. What an entry weighs is asked once, before it is put; the loader is called with no
  * lock held, so that it may charge the same group.
+ *
+ * <p>There is no asynchronous form: Caffeine's async caches take a future before its value can be
+ * weighed, so an entry would be in the cache before it could be charged. Where loads are
+ * asynchronous, {@link #put} the value when it is there.
  *
  * @param <K> the keys
  * @param <V> the values
@@ -53,12 +61,15 @@ public final class MemcgCache<K, V> implements AutoCloseable {
    * Not        that a put is atomic with close(): an entry that comes in during it goes at once.
    * guaranteed
    */
+  private static final System.Logger LOG = System.getLogger(MemcgCache.class.getName());
   private static final int MAX_EVICTION_ROUNDS = 4;
   private static final int HEADROOM_SHIFT = 5; // at most 1/32 of the limit stays free
 
   private final MemCgroup group;
   private final String name;
   private final Weigher<? super K, ? super V> weigher;
+  private final @Nullable RemovalListener<? super K, ? super V> listener;
+  private final Executor listenerExecutor;
   private final long boundBytes;
   private final Charge charge;
   private final StatsCounter counter = new ConcurrentStatsCounter();
@@ -78,6 +89,8 @@ public final class MemcgCache<K, V> implements AutoCloseable {
     this.group = options.group;
     this.name = options.name;
     this.weigher = options.weigher;
+    this.listener = options.listener;
+    this.listenerExecutor = options.listenerExecutor;
     this.boundBytes = options.maximumBytes;
     this.maximum = Math.min(boundBytes, Math.max(0, GroupRoom.roomBelowHighBytes(group)));
     // The executor: Caffeine's maximum would else be soft, and what was evicted charged for longer.
@@ -88,7 +101,7 @@ public final class MemcgCache<K, V> implements AutoCloseable {
             .recordStats(() -> counter)
             .maximumWeight(maximum)
             .weigher((K _, CachedEntry<V> entry) -> entry.nrBytes)
-            .removalListener((key, entry, cause) -> removed(entry, cause));
+            .removalListener((key, entry, cause) -> removed(key, entry, cause));
     this.cache = caffeine.build();
     this.eviction = cache.policy().eviction().orElseThrow();
     this.charge = group.charge(name, options.memoryClass);
@@ -386,9 +399,28 @@ public final class MemcgCache<K, V> implements AutoCloseable {
     return charge.add(nrBytes, mode) == null;
   }
 
-  private void removed(@Nullable CachedEntry<V> entry, RemovalCause cause) {
+  private void removed(@Nullable K key, @Nullable CachedEntry<V> entry, RemovalCause cause) {
     if (entry != null && giveBack(entry) && resize.isHeldByCurrentThread()) {
       evictedBytes += cause == RemovalCause.SIZE ? entry.nrBytes : 0;
+    }
+    if (listener != null && entry != null) {
+      tell(listener, key, entry.value, cause);
+    }
+  }
+
+  /** On another thread: here Caffeine's eviction lock is held, and perhaps resize. */
+  private void tell(
+      RemovalListener<? super K, ? super V> told, @Nullable K key, V value, RemovalCause cause) {
+    try {
+      listenerExecutor.execute(() -> {
+        try {
+          told.onRemoval(key, value, cause);
+        } catch (Throwable e) {
+          LOG.log(System.Logger.Level.WARNING, "removal listener failed: name=" + name, e);
+        }
+      });
+    } catch (RejectedExecutionException e) {
+      LOG.log(System.Logger.Level.WARNING, "removal listener not called: name=" + name, e);
     }
   }
 
@@ -513,6 +545,8 @@ public final class MemcgCache<K, V> implements AutoCloseable {
     private String name = "caffeine";
     private MemoryClass memoryClass = MemoryClass.HEAP;
     private long maximumBytes = Long.MAX_VALUE;
+    private @Nullable RemovalListener<? super K, ? super V> listener;
+    private Executor listenerExecutor = ForkJoinPool.commonPool();
 
     private Builder(MemCgroup group, Weigher<? super K, ? super V> weigher) {
       this.group = group;
@@ -576,6 +610,32 @@ public final class MemcgCache<K, V> implements AutoCloseable {
     public Builder<K, V> expireAfterAccess(Duration duration) {
       caffeine.expireAfterAccess(duration);
       return this;
+    }
+
+    /**
+     * As {@link Caffeine#removalListener}: told once of each entry that was in the cache and left,
+     * for whatever reason. The entry is uncharged by then, or is about to be.
+     *
+     * @param value called by a thread of the executor, in no order, with no lock of the cache held;
+     *     what it throws is logged
+     * @param executor must not run its tasks in the thread that hands them over
+     * @return this
+     */
+    public Builder<K, V> removalListener(
+        RemovalListener<? super K, ? super V> value, Executor executor) {
+      listener = value;
+      listenerExecutor = executor;
+      return this;
+    }
+
+    /**
+     * As {@link #removalListener(RemovalListener, Executor)}, on the common pool.
+     *
+     * @param value as there
+     * @return this
+     */
+    public Builder<K, V> removalListener(RemovalListener<? super K, ? super V> value) {
+      return removalListener(value, ForkJoinPool.commonPool());
     }
 
     /**

@@ -15,8 +15,10 @@ final class OtherGroups {
    * Invariant  counters only rise, although groups come and go: each refresh adds what happened since
    *            the one before in groups that were hidden then, or are new. What a group counted
    *            while it was shown is in its own row only; what it counted while it was hidden is in
-   *            its own row, too, once it is shown. What happened between the last refresh and the
-   *            removal of a hidden group is lost.
+   *            its own row, too, once it is shown. A hidden group that was removed is asked a last
+   *            time, as what it counted outlives it. Missing is only what a group counted that
+   *            came and went between two refreshes: nobody knows of it, but for the groups above
+   *            it, which count it too.
    * Locks      written under that of MemcgMetrics; sums are replaced as a whole for readers.
    */
 
@@ -57,12 +59,21 @@ final class OtherGroups {
       if (before == null && shownBefore.contains(group)) {
         before = now;
       }
-      for (int i = 0; i < Figures.NR_COUNTERS; i++) {
-        counters[i] += now[i] - (before == null ? 0 : before[i]);
-      }
+      addSince(counters, before == null ? new long[Figures.NR_COUNTERS] : before, now);
       countersNow.put(group, now);
     }
+    countersBefore.forEach((group, before) -> {
+      if (!group.isOnline() && !countersNow.containsKey(group)) {
+        addSince(counters, before, Figures.counters(group));
+      }
+    });
     countersBefore = countersNow;
     sums = new Sums(usage, waiting, stat, counters);
+  }
+
+  private static void addSince(long[] counters, long[] before, long[] now) {
+    for (int i = 0; i < Figures.NR_COUNTERS; i++) {
+      counters[i] += now[i] - before[i];
+    }
   }
 }

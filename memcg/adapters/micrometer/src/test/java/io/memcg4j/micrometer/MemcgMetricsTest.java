@@ -158,6 +158,31 @@ final class MemcgMetricsTest {
   }
 
   @Test
+  void refresh_hiddenGroupIsRemoved_whatItCountedIsKept() {
+    root.create("large");
+    charge("/large", 8 * MIB);
+    try (MemcgMetrics metrics = new MemcgMetrics(root, 2, Tags.empty())) {
+      metrics.bindTo(registry);
+      MemCgroup small = root.create("small");
+      small.setMax(0);
+      Charge refused = small.charge("test", MemoryClass.HEAP);
+      assertFalse(refused.trySet(1));
+      metrics.refresh();
+      assertEquals(Set.of("/", "/large", "(other)"), shownGroups());
+      assertFalse(refused.trySet(1));
+      long nrRefusals = small.events().max();
+      assertTrue(nrRefusals >= 2);
+      refused.close();
+      small.remove();
+      for (int i = 0; i < 3; i++) {
+        metrics.refresh();
+        assertEquals(
+            (double) nrRefusals, counter("memcg.events", "group", "(other)", "event", "max"));
+      }
+    }
+  }
+
+  @Test
   void refresh_groupWithPathOfARemovedOne_isShownAnew() {
     MemCgroup first = root.create("a");
     first.setMax(MIB);

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.resilience4j.ratelimiter.RateLimiter;
 import io.github.resilience4j.ratelimiter.RateLimiterConfig;
 import io.github.resilience4j.ratelimiter.RateLimiterRegistry;
 import io.github.resilience4j.ratelimiter.internal.AtomicRateLimiter;
@@ -13,9 +14,11 @@ import io.memcg4j.memcg.Charge;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.memcg.MemoryClass;
 import java.time.Duration;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** The limit in pages follows how far the group is above high; the clock is the test's. */
 final class RateLimiterResilience4jTest {
@@ -85,6 +88,30 @@ final class RateLimiterResilience4jTest {
     assertEquals(40, limiter.refresh());
     assertEquals(0, limiter.getMetrics().getAvailablePermissions());
     assertTrue(limiter.reservePermission(1) > 0);
+  }
+
+  @Test
+  @Timeout(value = 2, unit = TimeUnit.MINUTES)
+  void metrics_tellPermitsOfTheGroupsLimitAndWhoWaits() throws Exception {
+    RateLimiter.Metrics metrics = limiter.getMetrics();
+    assertEquals(UNTHROTTLED, metrics.getAvailablePermissions());
+    group.setHigh(100 * MIB);
+    charge.set(105 * MIB);
+    assertEquals(40, limiter.refresh());
+    nanos.addAndGet(PERIOD_NANOS);
+    assertEquals(40, metrics.getAvailablePermissions());
+    assertTrue(limiter.acquireBytes(30L * MemCgroup.PAGE_SIZE));
+    assertEquals(10, metrics.getAvailablePermissions());
+    FutureTask<Boolean> waiting = new FutureTask<>(() -> limiter.acquirePermission(20));
+    new Thread(waiting, "waiting").start();
+    while (metrics.getNumberOfWaitingThreads() != 1) {
+      Thread.sleep(1);
+    }
+    assertEquals(-10, metrics.getAvailablePermissions());
+    nanos.addAndGet(PERIOD_NANOS);
+    assertTrue(waiting.get());
+    assertEquals(0, metrics.getNumberOfWaitingThreads());
+    assertEquals(30, metrics.getAvailablePermissions());
   }
 
   @Test
