@@ -143,7 +143,9 @@ public final class Kmalloc implements AutoCloseable {
      */
     public Kmalloc build() {
       Mapper pages = mapper != null ? mapper : new Mmap();
-      return new Kmalloc(new SlabAllocator(root, pages, rangeBytes, accounted));
+      Kmalloc made = new Kmalloc(new SlabAllocator(root, pages, rangeBytes, accounted));
+      made.allocator.debug().start();
+      return made;
     }
   }
 
@@ -363,7 +365,7 @@ public final class Kmalloc implements AutoCloseable {
         range.retainedBytes(),
         range.nrSlabs(),
         range.nrLarge(),
-        range.nrLiveObjects() + allocator.guarded().nrLive(),
+        allocator.nrObjects(),
         allocator.nrBadFrees());
   }
 
@@ -392,6 +394,15 @@ public final class Kmalloc implements AutoCloseable {
    */
   public GuardedObjects guarded() {
     return allocator.guarded();
+  }
+
+  /**
+   * Strong checks for chosen caches.
+   *
+   * @return one and the same; off at first, unless the property says otherwise
+   */
+  public SlabDebug debug() {
+    return allocator.debug();
   }
 
   /**

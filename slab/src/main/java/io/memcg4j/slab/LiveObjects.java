@@ -21,7 +21,7 @@ final class LiveObjects {
   static String report(SlabAllocator allocator, int cacheIndex) {
     Map<String, Long> counts = new TreeMap<>();
     for (Slab slab : allocator.range().inUse()) {
-      if (cacheIndex < 0 || slab.cacheIndex == cacheIndex) {
+      if (cacheIndex < 0 || allocator.cacheOf(slab) == cacheIndex) {
         count(allocator, slab, counts);
       }
     }
@@ -40,7 +40,7 @@ final class LiveObjects {
   static long count(SlabAllocator allocator, int cacheIndex) {
     long nrLive = 0;
     for (Slab slab : allocator.range().inUse()) {
-      if (slab.cacheIndex == cacheIndex) {
+      if (allocator.cacheOf(slab) == cacheIndex) {
         nrLive += slab.nrLiveObjects();
       }
     }

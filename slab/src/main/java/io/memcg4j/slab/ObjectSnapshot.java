@@ -12,11 +12,12 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>From an address to its object: {@code chunk = (address - base) >>> chunkShift}; {@code slab =
  * slabOfChunk[chunk]}, -1 for none; {@code offset = address - slabBase[slab]}, in an object only if
- * below {@code usableBytes[slab]}; {@code index = (offset * magic[slab]) >>> 32}, 0 for a large
- * object; its bit is {@code index & (1 << wordShift[slab]) - 1} of word {@code firstWord[slab] +
- * (index >>> wordShift[slab])}.
+ * between 0 and {@code usableBytes[slab]} (exclusive); {@code index = (offset * magic[slab]) >>>
+ * 32}, 0 for a large object; its bit is {@code index & (1 << wordShift[slab]) - 1} of word {@code
+ * firstWord[slab] + (index >>> wordShift[slab])}.
  */
 public final class ObjectSnapshot {
+  private final SlabAllocator allocator;
   private final long base;
   private final int epoch;
   private final int[] slabOfChunk;
@@ -31,8 +32,9 @@ public final class ObjectSnapshot {
   private final long[] old;
   private final @Nullable ObjCgroup[] owner;
 
-  private ObjectSnapshot(long base, int epoch, List<Slab> found) {
-    this.base = base;
+  private ObjectSnapshot(SlabAllocator allocator, int epoch, List<Slab> found) {
+    this.allocator = allocator;
+    this.base = allocator.range().base();
     this.epoch = epoch;
     int nrSlabs = found.size();
     slabs = found.toArray(new Slab[0]);
@@ -63,7 +65,7 @@ public final class ObjectSnapshot {
   }
 
   static ObjectSnapshot of(SlabAllocator allocator, int epoch) {
-    return new ObjectSnapshot(allocator.range().base(), epoch, allocator.range().inUse());
+    return new ObjectSnapshot(allocator, epoch, allocator.range().inUse());
   }
 
   private void add(int i, Slab slab) {
@@ -80,6 +82,9 @@ public final class ObjectSnapshot {
     for (Word word : slab.words) {
       int w = firstWord[i] + word.index();
       long allocated = word.allocated();
+      if (slab.geometry.isDebug()) {
+        allocated &= ~allocator.debug().heldBack(word);
+      }
       if (allocated != 0) {
         live[w] = allocated;
         old[w] = epoch == 0 ? 0 : allocated & ~BirthEpoch.youngOf(word, epoch);
@@ -236,6 +241,6 @@ public final class ObjectSnapshot {
    */
   public String cacheName(int slab) {
     Slab found = slabs[slab];
-    return found.large ? "large" : "size-" + found.objectSize;
+    return found.large ? "large" : allocator.cacheName(allocator.cacheOf(found));
   }
 }

@@ -125,6 +125,10 @@ public final class ObjectTracking {
     if (slab.large) {
       return track.site(0);
     }
-    return address - slab.base < slab.usableBytes ? track.site(slab.indexOf(address)) : 0;
+    if (address < slab.base || address - slab.base >= slab.usableBytes) {
+      return 0;
+    }
+    int site = track.site(slab.indexOf(address));
+    return site == 0 && slab.geometry.isDebug() ? allocator.debug().callSite(slab, address) : site;
   }
 }

@@ -69,7 +69,7 @@ final class Slab {
 
   Slab(SlabGeometry geometry, int firstChunk, int nrChunks, long base, boolean large) {
     this.geometry = geometry;
-    this.base = base;
+    this.base = base + geometry.leftBytes();
     this.usableBytes = geometry.usableBytes();
     this.firstChunk = firstChunk;
     this.nrChunks = nrChunks;
@@ -110,6 +110,10 @@ final class Slab {
   /** The object's bit in its word. */
   long bitOf(int index) {
     return 1L << (index & bitMask);
+  }
+
+  int objectsPerWord() {
+    return bitMask + 1;
   }
 
   int nrObjects() {

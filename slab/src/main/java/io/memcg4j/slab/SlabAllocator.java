@@ -55,6 +55,7 @@ final class SlabAllocator {
   private final AllocationProfile profile = new AllocationProfile(this);
   private final SlabReports reports = new SlabReports();
   private final GuardedObjects guarded;
+  private final SlabDebug debug = new SlabDebug(this);
   private final Magazines overflowMagazines;
   private final AtomicInteger nrCaches = new AtomicInteger(SizeClasses.COUNT);
   private final AtomicInteger nrAttached;
@@ -128,9 +129,23 @@ final class SlabAllocator {
     return guarded;
   }
 
+  SlabDebug debug() {
+    return debug;
+  }
+
   /** Whether allocations have to take the general way, for somebody to look at them. */
   boolean isWatched() {
-    return profile.isExact() || guarded.isDue();
+    return profile.isExact() || guarded.isDue() || debug.isOn();
+  }
+
+  /** Objects that their owners have not freed. Racy while others allocate. */
+  long nrObjects() {
+    return range.nrLiveObjects() + guarded.nrLive() - debug.nrHeldBack();
+  }
+
+  /** In a row with the other caches; which one it stands for is known to {@link SlabDebug}. */
+  int newDebugCacheIndex() {
+    return newCacheNumber();
   }
 
   String cacheName(int index) {
@@ -223,6 +238,7 @@ final class SlabAllocator {
         return address;
       }
     }
+    SlabGeometry from = geometry != null && debug.isOn() ? debug.geometryFor(geometry) : geometry;
     LimitWalk walk = null;
     while (true) {
       CpuSlot slot = null;
@@ -243,7 +259,7 @@ final class SlabAllocator {
         ObjStock stock = payer(slot, scope);
         stock.pin();
         try {
-          address = allocateOn(slot, mine, stock, geometry, nrBytes, alignChunks, flags);
+          address = allocateOn(slot, mine, stock, from, nrBytes, alignChunks, flags);
           group = stock.handle().group();
           refusedBy = mine.refusedBy();
           if (address == NULL && refusedBy == null && (flags & MAY_FAIL) == 0) {
@@ -268,6 +284,9 @@ final class SlabAllocator {
       // From here on nothing is under way on a slot: shrinkers and policies may run, and it may
       // sleep.
       if (address != NULL) {
+        if (from != null && from.isDebug()) {
+          debug.allocated(slabOf(address), address, nrBytes);
+        }
         if (overHighPages != 0) {
           overHigh(scope, group, overHighPages);
         }
@@ -405,7 +424,7 @@ final class SlabAllocator {
     if (slab == null) {
       throw badFree("wild free", address, null);
     }
-    if (onlyCache >= 0 && slab.cacheIndex != onlyCache) {
+    if (onlyCache >= 0 && cacheOf(slab) != onlyCache) {
       throw badFree("free to the wrong cache", address, slab);
     }
     if (slab.large) {
@@ -415,6 +434,18 @@ final class SlabAllocator {
     if (!slab.isObject(address)) {
       throw badFree("free of an interior address", address, slab);
     }
+    if (slab.geometry.isDebug() && !debug.freed(slab, address)) {
+      return;
+    }
+    free(scope, slab, address);
+  }
+
+  /** Frees what debug mode has checked. */
+  void freeChecked(Slab slab, long address) {
+    free(registry.currentScope(), slab, address);
+  }
+
+  private void free(@Nullable Scope scope, Slab slab, long address) {
     int index = slab.indexOf(address);
     Word word = slab.wordOf(index);
     long bit = slab.bitOf(index);
@@ -486,6 +517,11 @@ final class SlabAllocator {
     purger.wake();
   }
 
+  /** The cache that a slab's objects belong to, in debug mode or not. */
+  int cacheOf(Slab slab) {
+    return slab.geometry.isDebug() ? debug.normalOf(slab.geometry).cacheIndex() : slab.cacheIndex;
+  }
+
   /** The text that all bad frees share. */
   IllegalArgumentException badFree(String reason, long address, @Nullable Slab slab) {
     return new IllegalArgumentException(
@@ -541,7 +577,11 @@ final class SlabAllocator {
    * @throws IllegalArgumentException if {@code address} is not the start of an allocated object
    */
   long usableSize(long address) {
-    return guarded.contains(address) ? guarded.sizeOf(address) : objectSize(slabOf(address));
+    if (guarded.contains(address)) {
+      return guarded.sizeOf(address);
+    }
+    Slab slab = slabOf(address);
+    return slab.geometry.isDebug() ? debug.sizeOf(slab, address) : objectSize(slab);
   }
 
   /** Changes the size of an object where it stands; false if it has to move. */
@@ -550,6 +590,9 @@ final class SlabAllocator {
       return false; // so that whoever goes on with the old address is found out
     }
     Slab slab = slabOf(address);
+    if (slab.geometry.isDebug()) {
+      return debug.resize(slab, address, nrBytes);
+    }
     return slab.large ? resizeLarge(scope, slab, nrBytes) : nrBytes <= slab.objectSize;
   }
 
@@ -655,6 +698,7 @@ final class SlabAllocator {
    */
   private long shrink(@Nullable CpuSlot own) {
     long before = range.mappedBytes();
+    debug.flushQuarantine();
     registry.rootHandle().group().drain();
     registry.slots().submit(shrink, own);
     range.purge(0, true);
@@ -729,7 +773,7 @@ final class SlabAllocator {
       return 0;
     }
     shrink();
-    long nrLive = range.nrLiveObjects() + guarded.nrLive();
+    long nrLive = nrObjects();
     if (nrLive == 0) {
       closed = true;
       guarded.close();

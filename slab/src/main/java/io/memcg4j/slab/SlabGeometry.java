@@ -17,6 +17,7 @@ import io.memcg4j.memcg.MemCgroup;
  * @param nrChunks chunks of a slab
  * @param magic {@code ceil(2^32 / objectSize)}: offset to index by multiplication
  * @param chargeBytes what one object is charged: its size and its share of the metadata
+ * @param leftBytes red zone before the first object; 0 unless in debug mode
  */
 record SlabGeometry(
     int cacheIndex,
@@ -25,7 +26,8 @@ record SlabGeometry(
     int nrWords,
     int nrChunks,
     long magic,
-    int chargeBytes) {
+    int chargeBytes,
+    int leftBytes) {
   /** Unit of address space; a slab or large object starts at a multiple of it. */
   static final int CHUNK_SHIFT = 15;
 
@@ -43,6 +45,15 @@ record SlabGeometry(
   private static final int SLAB_METADATA_BYTES = 160;
 
   static SlabGeometry of(int cacheIndex, int objectSize) {
+    return of(cacheIndex, objectSize, 0);
+  }
+
+  /** As {@link #of}, with room for the red zone before the first object. */
+  static SlabGeometry ofDebug(int cacheIndex, int stride, int leftBytes) {
+    return of(cacheIndex, stride, leftBytes);
+  }
+
+  private static SlabGeometry of(int cacheIndex, int objectSize, int leftBytes) {
     int nrChunks = 1;
     while (nrChunks * CHUNK_SIZE / objectSize < MIN_OBJECTS) {
       nrChunks *= 2;
@@ -52,12 +63,13 @@ record SlabGeometry(
         && isGoodWord(objectSize << (wordShift + 1), wordShift + 1, nrChunks * CHUNK_SIZE)) {
       wordShift++;
     }
-    int nrWords = Math.min(MAX_WORDS, (nrChunks * CHUNK_SIZE / objectSize) >>> wordShift);
+    int nrWords =
+        Math.min(MAX_WORDS, ((nrChunks * CHUNK_SIZE - leftBytes) / objectSize) >>> wordShift);
     int metadata = WORD_METADATA_BYTES + SLAB_METADATA_BYTES / nrWords;
     int share = (metadata + (1 << wordShift) - 1) >>> wordShift;
     long magic = ((1L << MAGIC_SHIFT) + objectSize - 1) / objectSize;
     return new SlabGeometry(
-        cacheIndex, objectSize, wordShift, nrWords, nrChunks, magic, objectSize + share);
+        cacheIndex, objectSize, wordShift, nrWords, nrChunks, magic, objectSize + share, leftBytes);
   }
 
   private static boolean isGoodWord(int wordBytes, int wordShift, int slabBytes) {
@@ -65,6 +77,10 @@ record SlabGeometry(
         || (wordShift <= LARGE_WORD_SHIFT
             && wordBytes <= MAX_LARGE_WORD_BYTES
             && slabBytes % wordBytes <= slabBytes / MAX_UNUSED_FRACTION);
+  }
+
+  boolean isDebug() {
+    return leftBytes != 0;
   }
 
   int objectsPerWord() {

@@ -187,7 +187,7 @@ final class SlabRange {
     int index = nrRunChunks <= MAX_RETAINED_CHUNKS ? nrRunChunks : 0;
     SlabGeometry geometry = largeGeometries[index];
     if (geometry == null) {
-      geometry = new SlabGeometry(-1, 1, 0, 1, index, 0, 0);
+      geometry = new SlabGeometry(-1, 1, 0, 1, index, 0, 0, 0);
       largeGeometries[index] = geometry;
     }
     return geometry;
@@ -361,7 +361,8 @@ final class SlabRange {
         return;
       }
       for (Slab slab : victims) {
-        mapper.discard(slab.base, (long) slab.nrChunks << CHUNK_SHIFT);
+        mapper.discard(
+            base + ((long) slab.firstChunk << CHUNK_SHIFT), (long) slab.nrChunks << CHUNK_SHIFT);
       }
       lock.lock();
       try {

@@ -3,6 +3,7 @@ package io.memcg4j.slab;
 import static java.lang.invoke.MethodHandles.arrayElementVarHandle;
 
 import java.lang.invoke.VarHandle;
+import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.jspecify.annotations.Nullable;
 
 /** Side arrays of a slab: what is known of its objects beyond their bits. */
@@ -24,6 +25,7 @@ final class SlabTrack {
   private final long[] held;
   private final int[] heldEpoch;
   private volatile int @Nullable [] sites;
+  private volatile @Nullable AtomicReferenceArray<@Nullable DebugObject> debugObjects;
 
   SlabTrack(int nrWords) {
     young = new long[nrWords];
@@ -78,6 +80,31 @@ final class SlabTrack {
       sites = mine;
     }
     return mine;
+  }
+
+  /** What debug mode knows of an object; null if nothing yet. */
+  @Nullable DebugObject debugObject(int index) {
+    AtomicReferenceArray<@Nullable DebugObject> mine = debugObjects;
+    return mine == null ? null : mine.get(index);
+  }
+
+  DebugObject debugObject(Slab slab, int index) {
+    DebugObject object = debugObject(index);
+    return object != null ? object : makeDebugObject(slab, index);
+  }
+
+  private synchronized DebugObject makeDebugObject(Slab slab, int index) {
+    AtomicReferenceArray<@Nullable DebugObject> mine = debugObjects;
+    if (mine == null) {
+      mine = new AtomicReferenceArray<>(slab.nrObjects());
+      debugObjects = mine;
+    }
+    DebugObject object = mine.get(index);
+    if (object == null) {
+      object = new DebugObject(slab.base + (long) index * slab.objectSize, slab.geometry);
+      mine.set(index, object);
+    }
+    return object;
   }
 
   /** Forgets all call sites. */

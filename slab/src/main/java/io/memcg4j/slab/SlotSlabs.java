@@ -170,6 +170,9 @@ final class SlotSlabs {
     }
     long taken = word.free();
     magazine.activate(word, inAdvance, nrBytes);
+    if (geometry.isDebug()) {
+      word.setTracked();
+    }
     if (births.isOn()) {
       births.activated(word, taken);
     }
