@@ -15,7 +15,7 @@ import picocli.CommandLine.Unmatched;
 @Command(
     name = "bench",
     description = "Runs a benchmark.",
-    subcommands = {KmallocBench.class, TenantsBench.class, ThreadsBench.class})
+    subcommands = {KmallocBench.class, PercpuBench.class, TenantsBench.class, ThreadsBench.class})
 final class BenchCommand implements Callable<Integer> {
   @Spec private CommandSpec spec = CommandSpec.create();
 

@@ -16,6 +16,7 @@ public final class ForkMain {
     Map<String, Double> metrics =
         switch (args[0]) {
           case KmallocBench.NAME -> KmallocFork.measure(args);
+          case PercpuBench.NAME -> PercpuFork.measure(args);
           case TenantsBench.NAME -> TenantsFork.measure(args);
           case ThreadsBench.NAME -> ThreadsFork.measure(args);
           default -> throw new IllegalArgumentException("unknown measurement: name=" + args[0]);

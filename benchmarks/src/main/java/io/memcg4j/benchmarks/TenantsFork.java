@@ -65,8 +65,7 @@ final class TenantsFork {
   }
 
   /** Nanoseconds per time, the best of the rounds; a round ends when the last thread has. */
-  private static double best(List<Work> works, int nrRounds, int nrTimes)
-      throws InterruptedException {
+  static double best(List<Work> works, int nrRounds, int nrTimes) throws InterruptedException {
     long[] ends = new long[works.size()];
     long[] starts = new long[works.size()];
     double[] best = {Double.MAX_VALUE};

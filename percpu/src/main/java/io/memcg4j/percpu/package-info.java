@@ -1,2 +1,2 @@
-/** Per-CPU slots, counters and references: what a thread may touch without atomics. */
+/** Per-CPU slots, counters, references and memory: what a thread may touch without atomics. */
 package io.memcg4j.percpu;

@@ -4,6 +4,7 @@ import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.memcg.MemoryLimitException;
 import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.CpuSlot;
+import io.memcg4j.percpu.PercpuAllocator;
 import java.lang.foreign.MemorySegment;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -58,8 +59,11 @@ public final class Kmalloc implements AutoCloseable {
   private final SlabAllocator allocator;
   private final SlabGeometry[] classes = new SlabGeometry[SizeClasses.COUNT];
 
-  private Kmalloc(SlabAllocator allocator) {
+  private final PercpuMemory percpuMemory;
+
+  private Kmalloc(SlabAllocator allocator, PercpuMemory percpuMemory) {
     this.allocator = allocator;
+    this.percpuMemory = percpuMemory;
     for (int i = 0; i < classes.length; i++) {
       classes[i] = SlabGeometry.of(i, SizeClasses.size(i));
     }
@@ -143,14 +147,25 @@ public final class Kmalloc implements AutoCloseable {
      */
     public Kmalloc build() {
       Mapper pages = mapper != null ? mapper : new Mmap();
-      Kmalloc made = new Kmalloc(new SlabAllocator(root, pages, rangeBytes, accounted));
-      made.allocator.debug().start();
-      return made;
+      SlabAllocator allocator = new SlabAllocator(root, pages, rangeBytes, accounted);
+      allocator.debug().start();
+      return new Kmalloc(allocator, new PercpuMemory(allocator.registry(), pages, accounted));
     }
   }
 
   SlabAllocator allocator() {
     return allocator;
+  }
+
+  /**
+   * Memory that every slot has a copy of, charged as this allocator's objects, in address space of
+   * its own. Reports live objects and is closed with this allocator.
+   *
+   * @return the per-CPU allocator, the same one every time; made at the first call
+   * @throws IllegalStateException if the OS gives no address space, or this allocator is closed
+   */
+  public PercpuAllocator percpu() {
+    return percpuMemory.allocator();
   }
 
   // ---- allocate
@@ -416,12 +431,13 @@ public final class Kmalloc implements AutoCloseable {
 
   /**
    * Gives memory that is in no use back to the OS now: objects that idle slots keep ready, empty
-   * slabs, and what is retained. Slots in use do their part at their next operation.
+   * slabs, pages of per-CPU memory without objects, and what is retained. Slots in use do their
+   * part at their next operation.
    *
    * @return bytes given back
    */
   public long shrink() {
-    return allocator.shrink();
+    return allocator.shrink() + percpuMemory.shrink();
   }
 
   /**
@@ -434,15 +450,17 @@ public final class Kmalloc implements AutoCloseable {
    */
   @Override
   public void close() {
-    long nrLive = allocator.close();
+    long nrPercpu = percpuMemory.nrLive();
+    long nrLive = nrPercpu == 0 ? allocator.close() : allocator.range().nrLiveObjects() + nrPercpu;
     if (nrLive > 0) {
       throw new IllegalStateException(
           String.format(
               Locale.ROOT,
               "allocator closed with live objects: nrObjects=%d %s",
               nrLive,
-              LiveObjects.report(allocator, -1)));
+              (LiveObjects.report(allocator, -1) + percpuMemory.report()).strip()));
     }
+    percpuMemory.close();
   }
 
   // ---- bound
