@@ -47,6 +47,7 @@ final class SlabAllocator {
   private final PerCpu<SlotSlabs> slotSlabs;
   private final int cacheIndex;
   private final boolean accounted;
+  private final LazyVmalloc areas;
   private final Purger purger;
   private final SlotWork shrink;
   private final SlotWork trim;
@@ -67,6 +68,7 @@ final class SlabAllocator {
     this.registry = ObjCgroups.of(root);
     this.range = new SlabRange(mapper, rangeBytes);
     this.accounted = accounted;
+    this.areas = new LazyVmalloc(this, mapper, rangeBytes);
     this.cacheIndex = registry.newCacheIndex();
     this.guarded = new GuardedObjects(this, registry, accounted);
     this.purger = new Purger(this);
@@ -106,6 +108,10 @@ final class SlabAllocator {
 
   ObjCgroups registry() {
     return registry;
+  }
+
+  Vmalloc vmalloc() {
+    return areas.get();
   }
 
   boolean isAccounted() {
@@ -658,7 +664,7 @@ final class SlabAllocator {
     registry.rootHandle().group().drain();
     registry.slots().submit(shrink, own);
     range.purge(0, true);
-    return Math.max(0, before - range.mappedBytes());
+    return Math.max(0, before - range.mappedBytes()) + areas.shrink();
   }
 
   /**
@@ -676,7 +682,7 @@ final class SlabAllocator {
   }
 
   boolean hasSomethingToPurge() {
-    if (range.retainedBytes() != 0) {
+    if (range.retainedBytes() != 0 || areas.hasSomethingToPurge()) {
       return true;
     }
     for (int i = 0; i < registry.slots().nrSlots(); i++) {
@@ -695,6 +701,7 @@ final class SlabAllocator {
     trimNanos = retiredUntilNanos;
     registry.slots().submit(trim);
     range.purge(retiredUntilNanos, false);
+    areas.purge();
   }
 
   long nrBadFrees() {
@@ -723,17 +730,20 @@ final class SlabAllocator {
    * unmaps.
    *
    * @return the number of objects that are still allocated, in which case nothing is closed
+   * @throws IllegalStateException if areas are still allocated; nothing is closed
    */
   long close() {
     if (closed) {
       return 0;
     }
+    areas.requireEmpty();
     shrink();
     long nrLive = range.nrLiveObjects() + guarded.nrLive();
     if (nrLive == 0) {
       closed = true;
       guarded.close();
       purger.close();
+      areas.close();
       // Any order of the two on a slot is right: with allocation closed neither makes work for the
       // other.
       registry.rootHandle().group().drain();
