@@ -4,6 +4,7 @@ import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.memcg.MemoryLimitException;
 import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.CpuSlot;
+import io.memcg4j.percpu.Srcu;
 import java.lang.foreign.MemorySegment;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -61,7 +62,7 @@ public final class Kmalloc implements AutoCloseable {
   private Kmalloc(SlabAllocator allocator) {
     this.allocator = allocator;
     for (int i = 0; i < classes.length; i++) {
-      classes[i] = SlabGeometry.of(i, SizeClasses.size(i));
+      classes[i] = allocator.caches().kmalloc(i).geometry();
     }
   }
 
@@ -312,6 +313,42 @@ public final class Kmalloc implements AutoCloseable {
     free(segment.address());
   }
 
+  /**
+   * Frees an object as soon as every {@link ReadSection} that is open now has been closed. Until
+   * then its content stays, and so does its charge; to all methods here it is freed. Never waits.
+   *
+   * @param address an allocated object that no reader can find any more; {@link #NULL} and {@link
+   *     #ZERO_SIZE} do nothing
+   * @throws IllegalArgumentException if it is not an allocated object of this allocator, or is
+   *     deferred already; nothing is changed
+   */
+  public void freeDeferred(long address) {
+    if (!isNothing(address)) {
+      allocator.deferredFrees().add(address, -1);
+    }
+  }
+
+  /**
+   * Begins to read objects that others may free with {@link #freeDeferred}.
+   *
+   * @return the section, to be closed
+   */
+  public ReadSection readSection() {
+    allocator.checkOpen();
+    return allocator.readers().enter();
+  }
+
+  /**
+   * The readers of this allocator, for sections by token, which make no garbage, and for grace
+   * periods. {@link #close} does not notice that its caller is in such a section: it would wait for
+   * ever.
+   *
+   * @return the same for the life of the allocator
+   */
+  public Srcu readers() {
+    return allocator.readers().srcu();
+  }
+
   // ---- look
 
   /**
@@ -416,10 +453,11 @@ public final class Kmalloc implements AutoCloseable {
   /**
    * Ends allocation and gives all address space back, if nothing is allocated. A thread that has a
    * scope open may have objects ready on its slot: then the address space goes back when the last
-   * of those threads has left its scope, or been on a slow path.
+   * of those threads has left its scope, or been on a slow path. Waits for readers, and frees what
+   * was deferred.
    *
    * @throws IllegalStateException if objects are still allocated: they are reported, and the
-   *     allocator stays open
+   *     allocator stays open; or if the thread has a {@link ReadSection} open
    */
   @Override
   public void close() {

@@ -20,6 +20,7 @@ public final class ObjectSnapshot {
   private final long base;
   private final int epoch;
   private final int[] slabOfChunk;
+  private final SlabCaches caches;
   private final Slab[] slabs;
   private final long[] slabBase;
   private final long[] objectSize;
@@ -31,8 +32,9 @@ public final class ObjectSnapshot {
   private final long[] old;
   private final @Nullable ObjCgroup[] owner;
 
-  private ObjectSnapshot(long base, int epoch, List<Slab> found) {
-    this.base = base;
+  private ObjectSnapshot(SlabAllocator allocator, int epoch, List<Slab> found) {
+    this.base = allocator.range().base();
+    this.caches = allocator.caches();
     this.epoch = epoch;
     int nrSlabs = found.size();
     slabs = found.toArray(new Slab[0]);
@@ -63,7 +65,7 @@ public final class ObjectSnapshot {
   }
 
   static ObjectSnapshot of(SlabAllocator allocator, int epoch) {
-    return new ObjectSnapshot(allocator.range().base(), epoch, allocator.range().inUse());
+    return new ObjectSnapshot(allocator, epoch, allocator.range().inUse());
   }
 
   private void add(int i, Slab slab) {
@@ -90,7 +92,7 @@ public final class ObjectSnapshot {
   }
 
   private void addLarge(int i, Slab slab) {
-    boolean allocated = !slab.words[0].isFree(1);
+    boolean allocated = !slab.words[0].isFreed(1); // or its free is deferred
     long nrBytes = allocated ? (long) slab.nrPages << MemCgroup.PAGE_SHIFT : 0;
     objectSize[i] = nrBytes;
     usableBytes[i] = nrBytes;
@@ -236,6 +238,6 @@ public final class ObjectSnapshot {
    */
   public String cacheName(int slab) {
     Slab found = slabs[slab];
-    return found.large ? "large" : "size-" + found.objectSize;
+    return found.large ? "large" : caches.nameOf(found.cacheIndex);
   }
 }

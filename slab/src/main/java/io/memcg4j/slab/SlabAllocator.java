@@ -40,10 +40,16 @@ final class SlabAllocator {
   /** For a request that waits when it is refused: leave the out-of-memory policy alone. */
   static final int WAITING = 16;
 
+  /** Charge nobody, whatever the scope. */
+  static final int UNACCOUNTED = 32;
+
   private static final int MAX_CHUNKS_TO_DOUBLE = 1 << 15;
 
   private final ObjCgroups registry;
+  private final Readers readers = new Readers();
   private final SlabRange range;
+  private final SlabCaches caches;
+  private final DeferredFrees deferredFrees;
   private final PerCpu<SlotSlabs> slotSlabs;
   private final int cacheIndex;
   private final boolean accounted;
@@ -56,7 +62,6 @@ final class SlabAllocator {
   private final SlabReports reports = new SlabReports();
   private final GuardedObjects guarded;
   private final Magazines overflowMagazines;
-  private final AtomicInteger nrCaches = new AtomicInteger(SizeClasses.COUNT);
   private final AtomicInteger nrAttached;
   private volatile boolean closed;
 
@@ -65,7 +70,9 @@ final class SlabAllocator {
 
   SlabAllocator(MemCgroup root, Mapper mapper, long rangeBytes, boolean accounted) {
     this.registry = ObjCgroups.of(root);
-    this.range = new SlabRange(mapper, rangeBytes);
+    this.range = new SlabRange(mapper, rangeBytes, readers.srcu());
+    this.caches = new SlabCaches(accounted);
+    this.deferredFrees = new DeferredFrees(this, readers.srcu());
     this.accounted = accounted;
     this.cacheIndex = registry.newCacheIndex();
     this.guarded = new GuardedObjects(this, registry, accounted);
@@ -134,7 +141,7 @@ final class SlabAllocator {
   }
 
   String cacheName(int index) {
-    return index < SizeClasses.COUNT ? "kmalloc-" + SizeClasses.size(index) : "cache-" + index;
+    return caches.nameOf(index);
   }
 
   /** The number under which stocks keep magazines of this allocator. */
@@ -142,8 +149,16 @@ final class SlabAllocator {
     return cacheIndex;
   }
 
-  int newCacheNumber() {
-    return nrCaches.getAndIncrement();
+  SlabCaches caches() {
+    return caches;
+  }
+
+  Readers readers() {
+    return readers;
+  }
+
+  DeferredFrees deferredFrees() {
+    return deferredFrees;
   }
 
   /**
@@ -162,7 +177,7 @@ final class SlabAllocator {
     if (!scope.holdsSlot()) {
       return overflowMagazines;
     }
-    return slabsOf(scope.slot()).magazines(payer(scope.slot(), scope));
+    return slabsOf(scope.slot()).magazines(payer(scope.slot(), scope, 0));
   }
 
   /**
@@ -188,8 +203,9 @@ final class SlabAllocator {
     }
   }
 
-  private ObjStock payer(CpuSlot slot, @Nullable Scope scope) {
-    if (!accounted || scope == null) {
+  /** Who pays on a slot that the caller owns. */
+  ObjStock payer(CpuSlot slot, @Nullable Scope scope, int flags) {
+    if (!accounted || scope == null || (flags & UNACCOUNTED) != 0) {
       return registry.stock(slot, registry.rootHandle());
     }
     return scope.holdsSlot() ? scope.stock() : registry.stock(slot, scope.current());
@@ -214,7 +230,7 @@ final class SlabAllocator {
       int alignChunks,
       int flags) {
     checkOpen();
-    if (geometry != null && guarded.isDue()) {
+    if (geometry != null && guarded.isDue() && !geometry.typesafe() && (flags & UNACCOUNTED) == 0) {
       long address = guarded.allocate(geometry, nrBytes);
       if (address != NULL) {
         if ((flags & ZEROED) != 0) {
@@ -240,7 +256,7 @@ final class SlabAllocator {
       long overHighPages;
       try {
         SlotSlabs mine = slabsOf(slot);
-        ObjStock stock = payer(slot, scope);
+        ObjStock stock = payer(slot, scope, flags);
         stock.pin();
         try {
           address = allocateOn(slot, mine, stock, geometry, nrBytes, alignChunks, flags);
@@ -276,6 +292,9 @@ final class SlabAllocator {
         }
         return address;
       }
+      if (deferredFrees.flush() > 0) {
+        continue;
+      }
       if (refusedBy == null || walk == null) {
         return NULL;
       }
@@ -288,7 +307,7 @@ final class SlabAllocator {
     }
   }
 
-  private static void overHigh(@Nullable Scope scope, MemCgroup group, long nrPages) {
+  static void overHigh(@Nullable Scope scope, MemCgroup group, long nrPages) {
     if (scope != null) {
       scope.overHigh(group, nrPages);
     } else {
@@ -405,15 +424,10 @@ final class SlabAllocator {
     if (slab == null) {
       throw badFree("wild free", address, null);
     }
-    if (onlyCache >= 0 && slab.cacheIndex != onlyCache) {
-      throw badFree("free to the wrong cache", address, slab);
-    }
+    requireObject(slab, address, onlyCache);
     if (slab.large) {
       freeLarge(scope, slab, address);
       return;
-    }
-    if (!slab.isObject(address)) {
-      throw badFree("free of an interior address", address, slab);
     }
     int index = slab.indexOf(address);
     Word word = slab.wordOf(index);
@@ -422,7 +436,7 @@ final class SlabAllocator {
     try {
       SlotSlabs home = slab.home;
       if (word.isFreed(bit) || home == null) {
-        throw badFree("double free", address, slab);
+        throw doubleFree(address, slab, word, bit);
       }
       if (home.slot() == slot) {
         home.free(word, bit);
@@ -463,14 +477,36 @@ final class SlabAllocator {
     return freed;
   }
 
-  private void freeLarge(@Nullable Scope scope, Slab slab, long address) {
-    if (address != slab.base) {
+  void requireObject(Slab slab, long address, int onlyCache) {
+    if (onlyCache >= 0 && slab.cacheIndex != onlyCache) {
+      throw badFree("free to the wrong cache", address, slab);
+    }
+    if (slab.large ? address != slab.base : !slab.isObject(address)) {
       throw badFree("free of an interior address", address, slab);
     }
+  }
+
+  IllegalArgumentException doubleFree(long address, Slab slab, Word word, long bit) {
+    boolean waits = (slab.deferredBits(word.index()) & bit) != 0;
+    return badFree(waits ? "free after deferred free" : "double free", address, slab);
+  }
+
+  private void freeLarge(@Nullable Scope scope, Slab slab, long address) {
+    Word word = slab.words[0];
+    if (word.remote() != 0) {
+      throw doubleFree(address, slab, word, 1);
+    }
+    if (!freeLargeOnce(scope, slab)) {
+      throw badFree("double free", address, slab);
+    }
+  }
+
+  /** False if it was free, with nothing changed. */
+  boolean freeLargeOnce(@Nullable Scope scope, Slab slab) {
     CpuSlot slot = enter(scope);
     try {
       if (!slab.words[0].freeOnce()) {
-        throw badFree("double free", address, slab);
+        return false;
       }
       profile.freedLarge(slab);
       // Only now is it certain that what is read belongs to this object and to no later one.
@@ -482,32 +518,19 @@ final class SlabAllocator {
     } finally {
       leave(slot, scope);
     }
+    if (slab.words[0].remote() != 0) {
+      slab.words[0].clearRemote(1); // it was deferred
+    }
     range.retireLarge(System.nanoTime(), slab);
     purger.wake();
+    return true;
   }
 
-  /** The text that all bad frees share. */
   IllegalArgumentException badFree(String reason, long address, @Nullable Slab slab) {
-    return new IllegalArgumentException(
-        slab == null
-            ? String.format(
-                Locale.ROOT,
-                "%s: address=0x%x range=0x%x..0x%x",
-                reason,
-                address,
-                range.base(),
-                range.base() + range.rangeBytes())
-            : String.format(
-                Locale.ROOT,
-                "%s: address=0x%x slab=0x%x offset=%d objectSize=%d",
-                reason,
-                address,
-                slab.base,
-                address - slab.base,
-                objectSize(slab)));
+    return BadFree.of(reason, address, range, slab);
   }
 
-  private static long objectSize(Slab slab) {
+  static long objectSize(Slab slab) {
     return slab.large ? (long) slab.nrPages << MemCgroup.PAGE_SHIFT : slab.objectSize;
   }
 
@@ -606,7 +629,7 @@ final class SlabAllocator {
   // ---- slots
 
   /** The slot to work on: the scope's, or a shared one for this operation. */
-  private CpuSlot enter(@Nullable Scope scope) {
+  CpuSlot enter(@Nullable Scope scope) {
     if (scope != null) {
       scope.resync();
       if (scope.holdsSlot()) {
@@ -630,7 +653,7 @@ final class SlabAllocator {
         : registry.slots().claimShared();
   }
 
-  private static void leave(CpuSlot slot, @Nullable Scope scope) {
+  static void leave(CpuSlot slot, @Nullable Scope scope) {
     if (scope == null || slot != scope.slot()) {
       slot.release();
     }
@@ -640,6 +663,7 @@ final class SlabAllocator {
 
   /** Collects, returns empty slabs and gives their memory to the OS. Returns bytes given back. */
   long shrink() {
+    deferredFrees.flush();
     Scope scope = registry.currentScope();
     if (scope == null || !scope.holdsSlot()) {
       return shrink(null);
@@ -676,7 +700,7 @@ final class SlabAllocator {
   }
 
   boolean hasSomethingToPurge() {
-    if (range.retainedBytes() != 0) {
+    if (range.retainedBytes() != 0 || !deferredFrees.isEmpty()) {
       return true;
     }
     for (int i = 0; i < registry.slots().nrSlots(); i++) {
@@ -692,6 +716,7 @@ final class SlabAllocator {
    * call, and gives the memory back of what was retired before a time.
    */
   void purge(long retiredUntilNanos) {
+    deferredFrees.flush();
     trimNanos = retiredUntilNanos;
     registry.slots().submit(trim);
     range.purge(retiredUntilNanos, false);
@@ -728,8 +753,11 @@ final class SlabAllocator {
     if (closed) {
       return 0;
     }
+    readers.requireOutside("close of the allocator");
+    deferredFrees.barrier();
+    readers.srcu().synchronize(); // typesafe memory may be looked at without an object
     shrink();
-    long nrLive = range.nrLiveObjects() + guarded.nrLive();
+    long nrLive = range.nrLiveObjects() + guarded.nrLive() + deferredFrees.nrObjects();
     if (nrLive == 0) {
       closed = true;
       guarded.close();

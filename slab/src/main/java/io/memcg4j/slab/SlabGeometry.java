@@ -17,6 +17,7 @@ import io.memcg4j.memcg.MemCgroup;
  * @param nrChunks chunks of a slab
  * @param magic {@code ceil(2^32 / objectSize)}: offset to index by multiplication
  * @param chargeBytes what one object is charged: its size and its share of the metadata
+ * @param typesafe whether memory of its slabs may go elsewhere only after a grace period
  */
 record SlabGeometry(
     int cacheIndex,
@@ -25,7 +26,8 @@ record SlabGeometry(
     int nrWords,
     int nrChunks,
     long magic,
-    int chargeBytes) {
+    int chargeBytes,
+    boolean typesafe) {
   /** Unit of address space; a slab or large object starts at a multiple of it. */
   static final int CHUNK_SHIFT = 15;
 
@@ -41,6 +43,17 @@ record SlabGeometry(
   // Heap bytes of a word with the reference to it, and of a slab with its arrays' headers.
   private static final int WORD_METADATA_BYTES = 60;
   private static final int SLAB_METADATA_BYTES = 160;
+
+  SlabGeometry(
+      int cacheIndex,
+      int objectSize,
+      int wordShift,
+      int nrWords,
+      int nrChunks,
+      long magic,
+      int chargeBytes) {
+    this(cacheIndex, objectSize, wordShift, nrWords, nrChunks, magic, chargeBytes, false);
+  }
 
   static SlabGeometry of(int cacheIndex, int objectSize) {
     int nrChunks = 1;
@@ -58,6 +71,11 @@ record SlabGeometry(
     long magic = ((1L << MAGIC_SHIFT) + objectSize - 1) / objectSize;
     return new SlabGeometry(
         cacheIndex, objectSize, wordShift, nrWords, nrChunks, magic, objectSize + share);
+  }
+
+  SlabGeometry asTypesafe() {
+    return new SlabGeometry(
+        cacheIndex, objectSize, wordShift, nrWords, nrChunks, magic, chargeBytes, true);
   }
 
   private static boolean isGoodWord(int wordBytes, int wordShift, int slabBytes) {
