@@ -5,6 +5,7 @@ import io.memcg4j.memcg.MemoryLimitException;
 import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.PercpuAllocator;
+import io.memcg4j.percpu.Srcu;
 import java.lang.foreign.MemorySegment;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -57,19 +58,16 @@ public final class Kmalloc implements AutoCloseable {
   private static final long MIN_RANGE_BYTES = 1L << 22;
   private static final long MAX_RANGE_BYTES = 1L << 44;
   private static final long MAX_ROUNDED_BYTES = 1L << 62;
-  private static final int MIN_ALIGNMENT = 8;
 
   private final SlabAllocator allocator;
-  private final SlabGeometry[] classes = new SlabGeometry[SizeClasses.COUNT];
+  private final SizedAllocator sized;
 
   private final PercpuMemory percpuMemory;
 
   private Kmalloc(SlabAllocator allocator, PercpuMemory percpuMemory) {
     this.allocator = allocator;
     this.percpuMemory = percpuMemory;
-    for (int i = 0; i < classes.length; i++) {
-      classes[i] = SlabGeometry.of(i, SizeClasses.size(i));
-    }
+    this.sized = new SizedAllocator(allocator);
   }
 
   /**
@@ -161,6 +159,10 @@ public final class Kmalloc implements AutoCloseable {
     return allocator;
   }
 
+  SizedAllocator sized() {
+    return sized;
+  }
+
   /**
    * Memory that every slot has a copy of, charged as this allocator's objects, in address space of
    * its own. Reports live objects and is closed with this allocator.
@@ -196,7 +198,7 @@ public final class Kmalloc implements AutoCloseable {
    */
   public long allocate(long nrBytes) {
     long address = allocateFast(nrBytes);
-    return address != NULL ? address : allocateSlow(scope(), nrBytes, 0);
+    return address != NULL ? address : sized.allocate(scope(), nrBytes, 0);
   }
 
   /**
@@ -208,7 +210,7 @@ public final class Kmalloc implements AutoCloseable {
    */
   public long tryAllocate(long nrBytes) {
     long address = allocateFast(nrBytes);
-    return address != NULL ? address : allocateSlow(scope(), nrBytes, SlabAllocator.MAY_FAIL);
+    return address != NULL ? address : sized.allocate(scope(), nrBytes, SlabAllocator.MAY_FAIL);
   }
 
   /**
@@ -220,7 +222,7 @@ public final class Kmalloc implements AutoCloseable {
    * @throws IllegalArgumentException if the size is out of range
    */
   public long allocateZeroed(long nrBytes) {
-    return allocateSlow(scope(), nrBytes, SlabAllocator.ZEROED);
+    return sized.allocate(scope(), nrBytes, SlabAllocator.ZEROED);
   }
 
   /**
@@ -231,7 +233,7 @@ public final class Kmalloc implements AutoCloseable {
    * @throws IllegalArgumentException if the size is out of range
    */
   public long tryAllocateZeroed(long nrBytes) {
-    return allocateSlow(scope(), nrBytes, SlabAllocator.ZEROED | SlabAllocator.MAY_FAIL);
+    return sized.allocate(scope(), nrBytes, SlabAllocator.ZEROED | SlabAllocator.MAY_FAIL);
   }
 
   /**
@@ -244,7 +246,7 @@ public final class Kmalloc implements AutoCloseable {
    * @throws IllegalArgumentException if the size or the alignment is out of range
    */
   public long allocateAligned(long nrBytes, long alignment) {
-    return allocateAligned(scope(), nrBytes, alignment, 0);
+    return sized.allocateAligned(scope(), nrBytes, alignment, 0);
   }
 
   /**
@@ -256,7 +258,7 @@ public final class Kmalloc implements AutoCloseable {
    * @throws IllegalArgumentException if the size or the alignment is out of range
    */
   public long tryAllocateAligned(long nrBytes, long alignment) {
-    return allocateAligned(scope(), nrBytes, alignment, SlabAllocator.MAY_FAIL);
+    return sized.allocateAligned(scope(), nrBytes, alignment, SlabAllocator.MAY_FAIL);
   }
 
   /**
@@ -270,7 +272,7 @@ public final class Kmalloc implements AutoCloseable {
    * @throws IllegalArgumentException if {@code address} is no object, or the size is out of range
    */
   public long reallocate(long address, long nrBytes) {
-    return reallocate(scope(), address, nrBytes, 0);
+    return sized.reallocate(scope(), address, nrBytes, 0);
   }
 
   /**
@@ -282,7 +284,7 @@ public final class Kmalloc implements AutoCloseable {
    * @throws IllegalArgumentException if {@code address} is no object, or the size is out of range
    */
   public long tryReallocate(long address, long nrBytes) {
-    return reallocate(scope(), address, nrBytes, SlabAllocator.MAY_FAIL);
+    return sized.reallocate(scope(), address, nrBytes, SlabAllocator.MAY_FAIL);
   }
 
   /**
@@ -308,7 +310,7 @@ public final class Kmalloc implements AutoCloseable {
   }
 
   long allocate(long nrBytes, int flags) {
-    return allocateSlow(scope(), nrBytes, flags);
+    return sized.allocate(scope(), nrBytes, flags);
   }
 
   // ---- free
@@ -328,7 +330,7 @@ public final class Kmalloc implements AutoCloseable {
         return;
       }
     }
-    freeSlow(scope, address);
+    sized.free(scope, address);
   }
 
   /**
@@ -344,6 +346,42 @@ public final class Kmalloc implements AutoCloseable {
     free(segment.address());
   }
 
+  /**
+   * Frees an object as soon as every {@link ReadSection} that is open now has been closed. Until
+   * then its content stays, and so does its charge; to all methods here it is freed. Never waits.
+   *
+   * @param address an allocated object that no reader can find any more; {@link #NULL} and {@link
+   *     #ZERO_SIZE} do nothing
+   * @throws IllegalArgumentException if it is not an allocated object of this allocator, or is
+   *     deferred already; nothing is changed
+   */
+  public void freeDeferred(long address) {
+    if (!SizedAllocator.isNothing(address)) {
+      allocator.deferredFrees().add(address, -1);
+    }
+  }
+
+  /**
+   * Begins to read objects that others may free with {@link #freeDeferred}.
+   *
+   * @return the section, to be closed
+   */
+  public ReadSection readSection() {
+    allocator.checkOpen();
+    return allocator.readers().enter();
+  }
+
+  /**
+   * The readers of this allocator, for sections by token, which make no garbage, and for grace
+   * periods. {@link #close} does not notice that its caller is in such a section: it would wait for
+   * ever.
+   *
+   * @return the same for the life of the allocator
+   */
+  public Srcu readers() {
+    return allocator.readers().srcu();
+  }
+
   // ---- look
 
   /**
@@ -354,7 +392,7 @@ public final class Kmalloc implements AutoCloseable {
    * @throws IllegalArgumentException if it is not an allocated object
    */
   public long usableSize(long address) {
-    return isNothing(address) ? 0 : allocator.usableSize(address);
+    return SizedAllocator.isNothing(address) ? 0 : allocator.usableSize(address);
   }
 
   /**
@@ -458,10 +496,11 @@ public final class Kmalloc implements AutoCloseable {
   /**
    * Ends allocation and gives all address space back, if nothing is allocated. A thread that has a
    * scope open may have objects ready on its slot: then the address space goes back when the last
-   * of those threads has left its scope, or been on a slow path.
+   * of those threads has left its scope, or been on a slow path. Waits for readers, and frees what
+   * was deferred.
    *
    * @throws IllegalStateException if objects or areas are still allocated: they are reported, and
-   *     the allocator stays open
+   *     the allocator stays open; or if the thread has a {@link ReadSection} open
    */
   @Override
   public void close() {
@@ -572,7 +611,7 @@ public final class Kmalloc implements AutoCloseable {
      * @throws MemoryLimitException if a limit, or the OS, refuses
      */
     public long allocateAligned(long nrBytes, long alignment) {
-      return refreshed(kmalloc.allocateAligned(scope, nrBytes, alignment, 0));
+      return refreshed(kmalloc.sized.allocateAligned(scope, nrBytes, alignment, 0));
     }
 
     /**
@@ -583,7 +622,7 @@ public final class Kmalloc implements AutoCloseable {
      * @return the address, or {@link #NULL} if refused
      */
     public long tryAllocateAligned(long nrBytes, long alignment) {
-      return refreshed(kmalloc.allocateAligned(scope, nrBytes, alignment, SlabAllocator.MAY_FAIL));
+      return refreshed(kmalloc.sized.allocateAligned(scope, nrBytes, alignment, SlabAllocator.MAY_FAIL));
     }
 
     /**
@@ -617,7 +656,7 @@ public final class Kmalloc implements AutoCloseable {
      */
     public void free(long address) {
       if (!isReady() || !SlotSlabs.freeFast(range, address, magazines)) {
-        kmalloc.freeSlow(scope, address);
+        kmalloc.sized.free(scope, address);
         refreshed(address);
       }
     }
@@ -627,7 +666,7 @@ public final class Kmalloc implements AutoCloseable {
     }
 
     private long allocateFast(long nrBytes) {
-      if (!isClassSize(nrBytes) || !isReady()) {
+      if (!SizedAllocator.isClassSize(nrBytes) || !isReady()) {
         return NULL;
       }
       int index = SizeClasses.index((int) nrBytes);
@@ -640,14 +679,14 @@ public final class Kmalloc implements AutoCloseable {
     }
 
     private long allocateSlow(long nrBytes, int flags) {
-      return refreshed(kmalloc.allocateSlow(scope, nrBytes, flags));
+      return refreshed(kmalloc.sized.allocate(scope, nrBytes, flags));
     }
 
     private long reallocate(long address, long nrBytes, int flags) {
       if (!isReady()) {
         scope.resync(); // also what changes nothing is for the scope's thread alone
       }
-      return refreshed(kmalloc.reallocate(scope, address, nrBytes, flags));
+      return refreshed(kmalloc.sized.reallocate(scope, address, nrBytes, flags));
     }
 
     private long allocateZeroed(long nrBytes, int flags) {
@@ -687,7 +726,7 @@ public final class Kmalloc implements AutoCloseable {
   }
 
   private long allocateFast(long nrBytes) {
-    if (!isClassSize(nrBytes)) {
+    if (!SizedAllocator.isClassSize(nrBytes)) {
       return NULL;
     }
     Scope scope = scope();
@@ -708,89 +747,6 @@ public final class Kmalloc implements AutoCloseable {
    * limit refuses is left to the slow path, so that it is asked, and counts, once.
    */
   private long refill(Magazines magazines, int index) {
-    return magazines.home().allocate(magazines, classes[index], SlabAllocator.NO_SEEK);
-  }
-
-  /** Whether it is 1 to {@link #MAX_CACHE_SIZE}, in one comparison. */
-  private static boolean isClassSize(long nrBytes) {
-    return Long.compareUnsigned(nrBytes - 1, MAX_CACHE_SIZE) < 0;
-  }
-
-  private long allocateSlow(@Nullable Scope scope, long nrBytes, int flags) {
-    if (!isClassSize(nrBytes)) {
-      if (nrBytes == 0) {
-        return ZERO_SIZE;
-      }
-      checkSize(nrBytes);
-      return allocator.allocate(scope, null, nrBytes, 1, flags);
-    }
-    return allocator.allocate(scope, classes[SizeClasses.index((int) nrBytes)], nrBytes, 1, flags);
-  }
-
-  void checkSize(long nrBytes) {
-    long limit = Math.min(allocator.range().rangeBytes(), MAX_REQUEST_BYTES);
-    if (nrBytes < 0 || nrBytes > limit) {
-      throw new IllegalArgumentException(
-          String.format(Locale.ROOT, "size out of range: nrBytes=%d legal=0..%d", nrBytes, limit));
-    }
-  }
-
-  private static final long MAX_REQUEST_BYTES = MemCgroup.MAX_REQUEST_PAGES << MemCgroup.PAGE_SHIFT;
-
-  private long allocateAligned(@Nullable Scope scope, long nrBytes, long alignment, int flags) {
-    long limit = allocator.range().rangeBytes();
-    if (alignment < 1 || alignment > limit || Long.bitCount(alignment) != 1) {
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT,
-              "alignment out of range: alignment=%d legal=power of two 1..%d",
-              alignment,
-              limit));
-    }
-    if (nrBytes <= 0 || alignment <= MIN_ALIGNMENT) {
-      return allocateSlow(scope, nrBytes, flags);
-    }
-    if (nrBytes <= MAX_CACHE_SIZE) {
-      // Slabs are aligned to a chunk, so an object is aligned to what divides its size.
-      for (int i = SizeClasses.index((int) nrBytes); i < SizeClasses.COUNT; i++) {
-        if ((SizeClasses.size(i) & (alignment - 1)) == 0) {
-          return allocator.allocate(scope, classes[i], nrBytes, 1, flags);
-        }
-      }
-    }
-    checkSize(nrBytes);
-    int alignChunks = (int) Math.max(1, alignment >>> SlabGeometry.CHUNK_SHIFT);
-    return allocator.allocate(scope, null, nrBytes, alignChunks, flags);
-  }
-
-  private long reallocate(@Nullable Scope scope, long address, long nrBytes, int flags) {
-    if (isNothing(address)) {
-      return allocateSlow(scope, nrBytes, flags);
-    }
-    long oldSize = allocator.usableSize(address);
-    if (nrBytes == 0) {
-      allocator.free(scope, address, -1);
-      return ZERO_SIZE;
-    }
-    checkSize(nrBytes);
-    if (allocator.resize(scope, address, nrBytes)) {
-      return address;
-    }
-    long moved = allocateSlow(scope, nrBytes, flags | SlabAllocator.GROWING);
-    if (moved != NULL) {
-      MemorySegment.copy(MEMORY, address, MEMORY, moved, Math.min(oldSize, nrBytes));
-      allocator.free(scope, address, -1);
-    }
-    return moved;
-  }
-
-  private void freeSlow(@Nullable Scope scope, long address) {
-    if (!isNothing(address)) {
-      allocator.free(scope, address, -1);
-    }
-  }
-
-  private static boolean isNothing(long address) {
-    return address == NULL || address == ZERO_SIZE;
+    return magazines.home().allocate(magazines, sized.geometry(index), SlabAllocator.NO_SEEK);
   }
 }

@@ -78,7 +78,7 @@ public final class KmallocWait {
    * @throws IllegalArgumentException if the size is out of range
    */
   public CompletionStage<Long> allocateAsync(long nrBytes, Duration timeout) {
-    kmalloc.checkSize(nrBytes);
+    kmalloc.sized().checkSize(nrBytes);
     Scope scope = registry.currentScope();
     ObjCgroup payer = scope == null ? registry.rootHandle() : scope.current();
     Request request =

@@ -95,7 +95,7 @@ public final class ObjectSnapshot {
   }
 
   private void addLarge(int i, Slab slab) {
-    boolean allocated = !slab.words[0].isFree(1);
+    boolean allocated = !slab.words[0].isFreed(1); // or its free is deferred
     long nrBytes = allocated ? (long) slab.nrPages << MemCgroup.PAGE_SHIFT : 0;
     objectSize[i] = nrBytes;
     usableBytes[i] = nrBytes;
@@ -241,6 +241,6 @@ public final class ObjectSnapshot {
    */
   public String cacheName(int slab) {
     Slab found = slabs[slab];
-    return found.large ? "large" : allocator.cacheName(allocator.cacheOf(found));
+    return found.large ? "large" : allocator.cacheName(found.cacheIndex);
   }
 }

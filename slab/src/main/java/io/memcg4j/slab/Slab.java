@@ -22,6 +22,10 @@ final class Slab {
 
   private static final VarHandle TRACK =
       fieldVarHandle(lookup(), "track", VarHandle.class, Slab.class, SlabTrack.class);
+  private static final VarHandle DEFERRED =
+      fieldVarHandle(lookup(), "deferred", VarHandle.class, Slab.class, ObjectBits.class);
+  private static final VarHandle CONSTRUCTED =
+      fieldVarHandle(lookup(), "constructed", VarHandle.class, Slab.class, ObjectBits.class);
 
   private static final VarHandle QUEUED =
       fieldVarHandle(lookup(), "queued", VarHandle.class, Slab.class, int.class);
@@ -58,6 +62,12 @@ final class Slab {
   /** What is known of its objects beyond their bits; null while nobody has asked for it. */
   private volatile @Nullable SlabTrack track;
 
+  /** Objects that are free once their readers have left; null until there is one. */
+  private volatile @Nullable ObjectBits deferred;
+
+  /** Objects that a constructor has seen; null until there is one. */
+  private volatile @Nullable ObjectBits constructed;
+
   // Large objects only; written before the address is handed out.
   @Nullable ObjCgroup largeOwner;
   int nrPages;
@@ -66,6 +76,9 @@ final class Slab {
   // Guarded by the range's lock.
   long residentBytes;
   long retiredNanos;
+
+  /** Typesafe, and retired: when memory may go elsewhere. */
+  long graceCookie;
 
   Slab(SlabGeometry geometry, int firstChunk, int nrChunks, long base, boolean large) {
     this.geometry = geometry;
@@ -137,6 +150,36 @@ final class Slab {
   /** Before looking at the bits: what is freed after this queues the slab again. */
   void dequeued() {
     queued = 0;
+  }
+
+  /** Objects of a word whose free is deferred: not allocated any more, not free yet. Any thread. */
+  long deferredBits(int word) {
+    ObjectBits bits = deferred;
+    return bits == null ? 0 : bits.get(word);
+  }
+
+  ObjectBits makeDeferred() {
+    return make(DEFERRED);
+  }
+
+  /** Objects of a word that are in the state in which their constructor left them. Any thread. */
+  long constructedBits(int word) {
+    ObjectBits bits = constructed;
+    return bits == null ? 0 : bits.get(word);
+  }
+
+  ObjectBits makeConstructed() {
+    return make(CONSTRUCTED);
+  }
+
+  private ObjectBits make(VarHandle field) {
+    ObjectBits bits = (ObjectBits) field.getVolatile(this);
+    if (bits == null) {
+      ObjectBits mine = new ObjectBits(words.length);
+      ObjectBits others = (ObjectBits) field.compareAndExchange(this, (ObjectBits) null, mine);
+      bits = others == null ? mine : others;
+    }
+    return bits;
   }
 
   /** Large objects: from free to allocated, before the address is handed out. */

@@ -40,10 +40,14 @@ final class SlabAllocator {
   /** For a request that waits when it is refused: leave the out-of-memory policy alone. */
   static final int WAITING = 16;
 
-  private static final int MAX_CHUNKS_TO_DOUBLE = 1 << 15;
+  /** Charge nobody, whatever the scope. */
+  static final int UNACCOUNTED = 32;
 
   private final ObjCgroups registry;
+  private final Readers readers = new Readers();
   private final SlabRange range;
+  private final SlabCaches caches;
+  private final DeferredFrees deferredFrees;
   private final PerCpu<SlotSlabs> slotSlabs;
   private final int cacheIndex;
   private final boolean accounted;
@@ -57,8 +61,8 @@ final class SlabAllocator {
   private final SlabReports reports = new SlabReports();
   private final GuardedObjects guarded;
   private final SlabDebug debug = new SlabDebug(this);
+  private final LargeObjects large;
   private final Magazines overflowMagazines;
-  private final AtomicInteger nrCaches = new AtomicInteger(SizeClasses.COUNT);
   private final AtomicInteger nrAttached;
   private volatile boolean closed;
 
@@ -67,12 +71,15 @@ final class SlabAllocator {
 
   SlabAllocator(MemCgroup root, Mapper mapper, long rangeBytes, boolean accounted) {
     this.registry = ObjCgroups.of(root);
-    this.range = new SlabRange(mapper, rangeBytes);
+    this.range = new SlabRange(mapper, rangeBytes, readers.srcu());
+    this.caches = new SlabCaches(accounted);
+    this.deferredFrees = new DeferredFrees(this, readers.srcu());
     this.accounted = accounted;
     this.areas = new LazyVmalloc(this, mapper, rangeBytes);
     this.cacheIndex = registry.newCacheIndex();
     this.guarded = new GuardedObjects(this, registry, accounted);
     this.purger = new Purger(this);
+    this.large = new LargeObjects(this, accounted);
     this.slotSlabs =
         new PerCpu<>(registry.slots(), i -> new SlotSlabs(this, registry.slots().slot(i)));
     this.overflowMagazines =
@@ -149,13 +156,12 @@ final class SlabAllocator {
     return range.nrLiveObjects() + guarded.nrLive() - debug.nrHeldBack();
   }
 
-  /** In a row with the other caches; which one it stands for is known to {@link SlabDebug}. */
-  int newDebugCacheIndex() {
-    return newCacheNumber();
+  LargeObjects large() {
+    return large;
   }
 
   String cacheName(int index) {
-    return index < SizeClasses.COUNT ? "kmalloc-" + SizeClasses.size(index) : "cache-" + index;
+    return caches.nameOf(index);
   }
 
   /** The number under which stocks keep magazines of this allocator. */
@@ -163,8 +169,16 @@ final class SlabAllocator {
     return cacheIndex;
   }
 
-  int newCacheNumber() {
-    return nrCaches.getAndIncrement();
+  SlabCaches caches() {
+    return caches;
+  }
+
+  Readers readers() {
+    return readers;
+  }
+
+  DeferredFrees deferredFrees() {
+    return deferredFrees;
   }
 
   /**
@@ -183,7 +197,7 @@ final class SlabAllocator {
     if (!scope.holdsSlot()) {
       return overflowMagazines;
     }
-    return slabsOf(scope.slot()).magazines(payer(scope.slot(), scope));
+    return slabsOf(scope.slot()).magazines(payer(scope.slot(), scope, 0));
   }
 
   /**
@@ -209,8 +223,9 @@ final class SlabAllocator {
     }
   }
 
-  private ObjStock payer(CpuSlot slot, @Nullable Scope scope) {
-    if (!accounted || scope == null) {
+  /** Who pays on a slot that the caller owns. */
+  ObjStock payer(CpuSlot slot, @Nullable Scope scope, int flags) {
+    if (!accounted || scope == null || (flags & UNACCOUNTED) != 0) {
       return registry.stock(slot, registry.rootHandle());
     }
     return scope.holdsSlot() ? scope.stock() : registry.stock(slot, scope.current());
@@ -235,7 +250,7 @@ final class SlabAllocator {
       int alignChunks,
       int flags) {
     checkOpen();
-    if (geometry != null && guarded.isDue()) {
+    if (geometry != null && guarded.isDue() && !geometry.typesafe() && (flags & UNACCOUNTED) == 0) {
       long address = guarded.allocate(geometry, nrBytes);
       if (address != NULL) {
         if ((flags & ZEROED) != 0) {
@@ -262,7 +277,7 @@ final class SlabAllocator {
       long overHighPages;
       try {
         SlotSlabs mine = slabsOf(slot);
-        ObjStock stock = payer(slot, scope);
+        ObjStock stock = payer(slot, scope, flags);
         stock.pin();
         try {
           address = allocateOn(slot, mine, stock, from, nrBytes, alignChunks, flags);
@@ -301,6 +316,9 @@ final class SlabAllocator {
         }
         return address;
       }
+      if (deferredFrees.flush() > 0) {
+        continue;
+      }
       if (refusedBy == null || walk == null) {
         return NULL;
       }
@@ -313,7 +331,7 @@ final class SlabAllocator {
     }
   }
 
-  private static void overHigh(@Nullable Scope scope, MemCgroup group, long nrPages) {
+  static void overHigh(@Nullable Scope scope, MemCgroup group, long nrPages) {
     if (scope != null) {
       scope.overHigh(group, nrPages);
     } else {
@@ -351,66 +369,11 @@ final class SlabAllocator {
       int flags) {
     return geometry != null
         ? mine.allocate(mine.magazines(stock), geometry, flags)
-        : allocateLarge(mine, stock, nrBytes, alignChunks, flags);
+        : large.allocate(mine, stock, nrBytes, alignChunks, flags);
   }
 
   static void zero(long address, long nrBytes) {
     Mmap.MEMORY.asSlice(address, nrBytes).fill((byte) 0);
-  }
-
-  private long allocateLarge(
-      SlotSlabs mine, ObjStock stock, long nrBytes, int alignChunks, int flags) {
-    long nrPages = pagesFor(nrBytes);
-    long chargeBytes = nrPages << MemCgroup.PAGE_SHIFT;
-    boolean charged = isCharged(stock.handle());
-    if (charged) {
-      MemCgroup refusedBy = stock.ensure(chargeBytes, chargeBytes);
-      if (refusedBy != null) {
-        mine.refused(refusedBy);
-        return NULL;
-      }
-      stock.take(chargeBytes);
-    }
-    int nrChunks = (int) ((chargeBytes + SlabGeometry.CHUNK_SIZE - 1) >>> SlabGeometry.CHUNK_SHIFT);
-    boolean roomToGrow = (flags & GROWING) != 0 && nrChunks <= MAX_CHUNKS_TO_DOUBLE;
-    Slab slab = null;
-    try {
-      slab = roomToGrow ? range.allocateRun(2 * nrChunks, alignChunks) : null;
-      if (slab == null) {
-        slab = range.allocateRun(nrChunks, alignChunks);
-      }
-    } finally {
-      if (slab == null && charged) {
-        stock.uncharge(chargeBytes);
-        stock.giveBackAll();
-      }
-    }
-    if (slab == null) {
-      mine.refused(null);
-      return NULL;
-    }
-    if (charged) {
-      stock.handle().refs().get(mine.slot());
-    }
-    long dirtyBytes = Math.min(slab.residentBytes, nrBytes);
-    range.resident(slab, chargeBytes);
-    slab.birthEpoch = tracking.epoch();
-    slab.allocateLarge(stock.handle(), (int) nrPages);
-    if (profile.isOn()) {
-      profile.allocatedLarge(slab);
-    }
-    if ((flags & ZEROED) != 0 && dirtyBytes > 0) {
-      zero(slab.base, dirtyBytes);
-    }
-    return slab.base;
-  }
-
-  private boolean isCharged(ObjCgroup handle) {
-    return accounted && handle.id() != ObjCgroup.ROOT_ID;
-  }
-
-  private static long pagesFor(long nrBytes) {
-    return (nrBytes + MemCgroup.PAGE_SIZE - 1) >>> MemCgroup.PAGE_SHIFT;
   }
 
   // ---- free
@@ -430,15 +393,10 @@ final class SlabAllocator {
     if (slab == null) {
       throw badFree("wild free", address, null);
     }
-    if (onlyCache >= 0 && cacheOf(slab) != onlyCache) {
-      throw badFree("free to the wrong cache", address, slab);
-    }
+    requireObject(slab, address, onlyCache);
     if (slab.large) {
-      freeLarge(scope, slab, address);
+      large.free(scope, slab, address);
       return;
-    }
-    if (!slab.isObject(address)) {
-      throw badFree("free of an interior address", address, slab);
     }
     if (slab.geometry.isDebug() && !debug.freed(slab, address)) {
       return;
@@ -459,7 +417,7 @@ final class SlabAllocator {
     try {
       SlotSlabs home = slab.home;
       if (word.isFreed(bit) || home == null) {
-        throw badFree("double free", address, slab);
+        throw doubleFree(address, slab, word, bit);
       }
       if (home.slot() == slot) {
         home.free(word, bit);
@@ -500,27 +458,18 @@ final class SlabAllocator {
     return freed;
   }
 
-  private void freeLarge(@Nullable Scope scope, Slab slab, long address) {
-    if (address != slab.base) {
+  void requireObject(Slab slab, long address, int onlyCache) {
+    if (onlyCache >= 0 && cacheOf(slab) != onlyCache) {
+      throw badFree("free to the wrong cache", address, slab);
+    }
+    if (slab.large ? address != slab.base : !slab.isObject(address)) {
       throw badFree("free of an interior address", address, slab);
     }
-    CpuSlot slot = enter(scope);
-    try {
-      if (!slab.words[0].freeOnce()) {
-        throw badFree("double free", address, slab);
-      }
-      profile.freedLarge(slab);
-      // Only now is it certain that what is read belongs to this object and to no later one.
-      ObjCgroup owner = Objects.requireNonNull(slab.largeOwner, "object without owner");
-      if (isCharged(owner)) {
-        owner.uncharge(slot, (long) slab.nrPages << MemCgroup.PAGE_SHIFT);
-        owner.refs().put(slot);
-      }
-    } finally {
-      leave(slot, scope);
-    }
-    range.retireLarge(System.nanoTime(), slab);
-    purger.wake();
+  }
+
+  IllegalArgumentException doubleFree(long address, Slab slab, Word word, long bit) {
+    boolean waits = (slab.deferredBits(word.index()) & bit) != 0;
+    return badFree(waits ? "free after deferred free" : "double free", address, slab);
   }
 
   /** The cache that a slab's objects belong to, in debug mode or not. */
@@ -528,28 +477,11 @@ final class SlabAllocator {
     return slab.geometry.isDebug() ? debug.normalOf(slab.geometry).cacheIndex() : slab.cacheIndex;
   }
 
-  /** The text that all bad frees share. */
   IllegalArgumentException badFree(String reason, long address, @Nullable Slab slab) {
-    return new IllegalArgumentException(
-        slab == null
-            ? String.format(
-                Locale.ROOT,
-                "%s: address=0x%x range=0x%x..0x%x",
-                reason,
-                address,
-                range.base(),
-                range.base() + range.rangeBytes())
-            : String.format(
-                Locale.ROOT,
-                "%s: address=0x%x slab=0x%x offset=%d objectSize=%d",
-                reason,
-                address,
-                slab.base,
-                address - slab.base,
-                objectSize(slab)));
+    return BadFree.of(reason, address, range, slab);
   }
 
-  private static long objectSize(Slab slab) {
+  static long objectSize(Slab slab) {
     return slab.large ? (long) slab.nrPages << MemCgroup.PAGE_SHIFT : slab.objectSize;
   }
 
@@ -599,63 +531,13 @@ final class SlabAllocator {
     if (slab.geometry.isDebug()) {
       return debug.resize(slab, address, nrBytes);
     }
-    return slab.large ? resizeLarge(scope, slab, nrBytes) : nrBytes <= slab.objectSize;
-  }
-
-  /**
-   * Changes the size of a large object where it stands.
-   *
-   * @return false if it has to move: too large for its run; or because the limit refused, in which
-   *     case a move would be refused as well
-   */
-  private boolean resizeLarge(@Nullable Scope scope, Slab slab, long nrBytes) {
-    long nrPages = pagesFor(nrBytes);
-    long newBytes = nrPages << MemCgroup.PAGE_SHIFT;
-    if (newBytes > (long) slab.nrChunks << SlabGeometry.CHUNK_SHIFT) {
-      return false;
-    }
-    long more = newBytes - ((long) slab.nrPages << MemCgroup.PAGE_SHIFT);
-    ObjCgroup owner = slab.largeOwner;
-    if (owner != null && isCharged(owner) && more != 0) {
-      CpuSlot slot = enter(scope);
-      try {
-        if (more < 0) {
-          owner.uncharge(slot, -more);
-        } else if (!chargeMore(slot, owner, more)) {
-          return false;
-        }
-      } finally {
-        leave(slot, scope);
-      }
-    }
-    profile.resizedLarge(slab, (int) nrPages);
-    if (more > 0) {
-      range.resident(slab, newBytes);
-    } else if (more < 0) {
-      range.trim(slab, newBytes);
-    }
-    return true;
-  }
-
-  private boolean chargeMore(CpuSlot slot, ObjCgroup owner, long nrBytes) {
-    ObjStock stock = registry.find(slot, owner.id());
-    if (stock == null) {
-      long nrPages = nrBytes >>> MemCgroup.PAGE_SHIFT;
-      return owner.group().charge(slot, nrPages) == null;
-    }
-    stock.pin();
-    boolean granted = stock.ensure(nrBytes, nrBytes) == null;
-    if (granted) {
-      stock.take(nrBytes);
-    }
-    stock.unpin();
-    return granted;
+    return slab.large ? large.resize(scope, slab, nrBytes) : nrBytes <= slab.objectSize;
   }
 
   // ---- slots
 
   /** The slot to work on: the scope's, or a shared one for this operation. */
-  private CpuSlot enter(@Nullable Scope scope) {
+  CpuSlot enter(@Nullable Scope scope) {
     if (scope != null) {
       scope.resync();
       if (scope.holdsSlot()) {
@@ -679,7 +561,7 @@ final class SlabAllocator {
         : registry.slots().claimShared();
   }
 
-  private static void leave(CpuSlot slot, @Nullable Scope scope) {
+  static void leave(CpuSlot slot, @Nullable Scope scope) {
     if (scope == null || slot != scope.slot()) {
       slot.release();
     }
@@ -689,6 +571,7 @@ final class SlabAllocator {
 
   /** Collects, returns empty slabs and gives their memory to the OS. Returns bytes given back. */
   long shrink() {
+    deferredFrees.flush();
     Scope scope = registry.currentScope();
     if (scope == null || !scope.holdsSlot()) {
       return shrink(null);
@@ -726,7 +609,7 @@ final class SlabAllocator {
   }
 
   boolean hasSomethingToPurge() {
-    if (range.retainedBytes() != 0 || areas.hasSomethingToPurge()) {
+    if (range.retainedBytes() != 0 || !deferredFrees.isEmpty() || areas.hasSomethingToPurge()) {
       return true;
     }
     for (int i = 0; i < registry.slots().nrSlots(); i++) {
@@ -742,6 +625,7 @@ final class SlabAllocator {
    * call, and gives the memory back of what was retired before a time.
    */
   void purge(long retiredUntilNanos) {
+    deferredFrees.flush();
     trimNanos = retiredUntilNanos;
     registry.slots().submit(trim);
     range.purge(retiredUntilNanos, false);
@@ -781,8 +665,11 @@ final class SlabAllocator {
       return 0;
     }
     areas.requireEmpty();
+    readers.requireOutside("close of the allocator");
+    deferredFrees.barrier();
+    readers.srcu().synchronize(); // typesafe memory may be looked at without an object
     shrink();
-    long nrLive = nrObjects();
+    long nrLive = nrObjects() + deferredFrees.nrObjects();
     if (nrLive == 0) {
       closed = true;
       guarded.close();

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -162,7 +163,7 @@ public final class SlabDebug {
     int alignment = Integer.lowestOneBit(normal.objectSize());
     int left = Math.max(MIN_ZONE_BYTES, alignment);
     int stride = (left + normal.objectSize() + MIN_ZONE_BYTES + alignment - 1) & -alignment;
-    return SlabGeometry.ofDebug(allocator.newDebugCacheIndex(), stride, left);
+    return allocator.caches().addDebug(normal, stride, left);
   }
 
   /** The cache that a geometry in debug mode stands for. */
@@ -175,7 +176,7 @@ public final class SlabDebug {
   void allocated(Slab slab, long address, long nrBytes) {
     String cache = allocator.cacheName(allocator.cacheOf(slab));
     DebugObject object = objectOf(slab, address);
-    Set<DebugFlag> flags = flags(cache);
+    Set<DebugFlag> flags = legal(flags(cache), allocator.cacheOf(slab));
     SlabEvent now =
         flags.contains(DebugFlag.STORE_USER) ? SlabEvent.now(allocator.profile()) : SlabEvent.NONE;
     Fault fault;
@@ -193,6 +194,17 @@ public final class SlabDebug {
       allocator.reports().report(report);
     }
     checkSlab(slab, flags);
+  }
+
+  /** What lies in free objects of some caches means something: it must not be poisoned. */
+  private Set<DebugFlag> legal(Set<DebugFlag> flags, int cacheIndex) {
+    SlabCache cache = allocator.caches().get(cacheIndex);
+    if (cache == null || (cache.constructor() == null && !cache.flags().typesafe())) {
+      return flags;
+    }
+    return flags.stream()
+        .filter(flag -> flag != DebugFlag.POISON)
+        .collect(Collectors.toUnmodifiableSet());
   }
 
   private static void start(DebugObject object, long nrBytes, Set<DebugFlag> flags, SlabEvent now) {

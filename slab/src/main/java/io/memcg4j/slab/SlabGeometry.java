@@ -18,6 +18,7 @@ import io.memcg4j.memcg.MemCgroup;
  * @param magic {@code ceil(2^32 / objectSize)}: offset to index by multiplication
  * @param chargeBytes what one object is charged: its size and its share of the metadata
  * @param leftBytes red zone before the first object; 0 unless in debug mode
+ * @param typesafe whether memory of its slabs may go elsewhere only after a grace period
  */
 record SlabGeometry(
     int cacheIndex,
@@ -27,7 +28,8 @@ record SlabGeometry(
     int nrChunks,
     long magic,
     int chargeBytes,
-    int leftBytes) {
+    int leftBytes,
+    boolean typesafe) {
   /** Unit of address space; a slab or large object starts at a multiple of it. */
   static final int CHUNK_SHIFT = 15;
 
@@ -43,6 +45,17 @@ record SlabGeometry(
   // Heap bytes of a word with the reference to it, and of a slab with its arrays' headers.
   private static final int WORD_METADATA_BYTES = 60;
   private static final int SLAB_METADATA_BYTES = 160;
+
+  SlabGeometry(
+      int cacheIndex,
+      int objectSize,
+      int wordShift,
+      int nrWords,
+      int nrChunks,
+      long magic,
+      int chargeBytes) {
+    this(cacheIndex, objectSize, wordShift, nrWords, nrChunks, magic, chargeBytes, 0, false);
+  }
 
   static SlabGeometry of(int cacheIndex, int objectSize) {
     return of(cacheIndex, objectSize, 0);
@@ -69,7 +82,20 @@ record SlabGeometry(
     int share = (metadata + (1 << wordShift) - 1) >>> wordShift;
     long magic = ((1L << MAGIC_SHIFT) + objectSize - 1) / objectSize;
     return new SlabGeometry(
-        cacheIndex, objectSize, wordShift, nrWords, nrChunks, magic, objectSize + share, leftBytes);
+        cacheIndex,
+        objectSize,
+        wordShift,
+        nrWords,
+        nrChunks,
+        magic,
+        objectSize + share,
+        leftBytes,
+        false);
+  }
+
+  SlabGeometry asTypesafe() {
+    return new SlabGeometry(
+        cacheIndex, objectSize, wordShift, nrWords, nrChunks, magic, chargeBytes, leftBytes, true);
   }
 
   private static boolean isGoodWord(int wordBytes, int wordShift, int slabBytes) {

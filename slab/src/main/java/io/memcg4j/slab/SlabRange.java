@@ -1,5 +1,6 @@
 package io.memcg4j.slab;
 
+import io.memcg4j.percpu.Srcu;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -30,8 +31,9 @@ final class SlabRange {
    *            handed out, so whoever got the address sees it. An array that is replaced by a longer
    *            one lacks only entries of addresses that its reader cannot have.
    * Locks      discarding, then lock. lock: no callback, charge or system call is made with it held,
-   *            but for opening fresh address space, which is rare. discarding keeps the range mapped
-   *            while memory is given back, which may take long.
+   *            but for opening fresh address space, which is rare; readers are polled, which never
+   *            waits. discarding keeps the range mapped while memory is given back, which may take
+   *            long.
    * Not        which of two equally good runs is taken.
    * guaranteed
    * Origin     the idea of a slab-aligned virtual area instead of struct page.
@@ -42,6 +44,7 @@ final class SlabRange {
   private static final int MIN_RANGE_CHUNKS = 64;
 
   private final Mapper mapper;
+  private final Srcu readers;
   private final long reservation;
   private final long reservedBytes;
   private final int nrChunks;
@@ -62,8 +65,14 @@ final class SlabRange {
   private int nrPins;
   private boolean closed;
 
-  SlabRange(Mapper mapper, long rangeBytes) {
+  /**
+   * Reserves the addresses.
+   *
+   * @param readers who may look at objects of typesafe caches
+   */
+  SlabRange(Mapper mapper, long rangeBytes, Srcu readers) {
     this.mapper = mapper;
+    this.readers = readers;
     long wanted = rangeBytes >>> CHUNK_SHIFT;
     long address = 0;
     while (address == 0) {
@@ -187,7 +196,7 @@ final class SlabRange {
     int index = nrRunChunks <= MAX_RETAINED_CHUNKS ? nrRunChunks : 0;
     SlabGeometry geometry = largeGeometries[index];
     if (geometry == null) {
-      geometry = new SlabGeometry(-1, 1, 0, 1, index, 0, 0, 0);
+      geometry = new SlabGeometry(-1, 1, 0, 1, index, 0, 0);
       largeGeometries[index] = geometry;
     }
     return geometry;
@@ -321,6 +330,9 @@ final class SlabRange {
 
   private void retain(Slab slab, long emptySinceNanos) {
     slab.retiredNanos = emptySinceNanos;
+    if (slab.geometry.typesafe()) {
+      slab.graceCookie = readers.startPoll();
+    }
     retainedBytes += slab.residentBytes;
     retained.computeIfAbsent(slab.geometry, g -> new ArrayDeque<>()).addLast(slab);
   }
@@ -378,7 +390,8 @@ final class SlabRange {
   }
 
   /**
-   * Gives back the memory of runs that were retired at or before a time, or of all retired runs.
+   * Gives back the memory of runs that were retired at or before a time, or of all retired runs;
+   * but for those of typesafe caches that readers may still look at.
    *
    * @return bytes given back
    */
@@ -388,21 +401,58 @@ final class SlabRange {
     lock.lock();
     try {
       for (Deque<Slab> runs : retained.values()) {
-        for (Slab slab = runs.peekFirst();
-            slab != null && (all || slab.retiredNanos - retiredUntilNanos <= 0);
-            slab = runs.peekFirst()) {
-          runs.removeFirst();
-          victims.add(slab);
-          nrBytes += slab.residentBytes;
-          retainedBytes -= slab.residentBytes;
-          forget(slab);
-        }
+        nrBytes += takeVictims(runs, retiredUntilNanos, all, victims);
       }
     } finally {
       lock.unlock();
     }
     discard(victims);
     return nrBytes;
+  }
+
+  /** As {@link #purge} for all retired runs of one cache. */
+  long purge(SlabGeometry geometry) {
+    List<Slab> victims = new ArrayList<>();
+    long nrBytes;
+    lock.lock();
+    try {
+      Deque<Slab> runs = retained.get(geometry);
+      nrBytes = runs == null ? 0 : takeVictims(runs, 0, true, victims);
+    } finally {
+      lock.unlock();
+    }
+    discard(victims);
+    return nrBytes;
+  }
+
+  private long takeVictims(
+      Deque<Slab> runs, long retiredUntilNanos, boolean all, List<Slab> victims) {
+    long nrBytes = 0;
+    for (Slab slab = runs.peekFirst();
+        slab != null
+            && (all || slab.retiredNanos - retiredUntilNanos <= 0)
+            && (!slab.geometry.typesafe() || readers.poll(slab.graceCookie));
+        slab = runs.peekFirst()) {
+      runs.removeFirst();
+      victims.add(slab);
+      nrBytes += slab.residentBytes;
+      retainedBytes -= slab.residentBytes;
+      forget(slab);
+    }
+    return nrBytes;
+  }
+
+  /** A cache is gone: so is what was kept for it, once nothing is retained. */
+  void forget(SlabGeometry geometry) {
+    lock.lock();
+    try {
+      Deque<Slab> runs = retained.get(geometry);
+      if (runs != null && runs.isEmpty()) {
+        retained.remove(geometry);
+      }
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Objects that are allocated right now. Racy while others allocate. */

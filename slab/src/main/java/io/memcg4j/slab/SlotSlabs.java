@@ -446,7 +446,9 @@ final class SlotSlabs {
 
   private void collect(Slab slab) {
     for (Word word : slab.words) {
+      // In this order: a deferred object is marked as such before it is marked as freed.
       long bits = word.remote();
+      bits &= ~slab.deferredBits(word.index());
       if (bits != 0) {
         collect(word, bits);
       }
@@ -509,6 +511,15 @@ final class SlotSlabs {
       }
     }
     hasEmptySlabs = nrEmpty != 0;
+  }
+
+  /** As {@link #shrink()} for one cache, whose active words were left before. */
+  void shrink(int cacheIndex) {
+    collectRemoteFrees();
+    SlabList list = cacheIndex < byCache.length ? byCache[cacheIndex] : null;
+    if (list != null) {
+      list.retireOldest(range, list.nrEmpty(), System.nanoTime());
+    }
   }
 
   /** Collects, and lets every slab go that has no object in it. */

@@ -27,7 +27,7 @@ public class BirthEpochStress {
   abstract static class World {
     static final int EPOCH = 2;
     static final long BOTH = 3;
-    static final SlabGeometry GEOMETRY = new SlabGeometry(0, 1024, 1, 1, 1, 1L << 22, 1100, 0);
+    static final SlabGeometry GEOMETRY = new SlabGeometry(0, 1024, 1, 1, 1, 1L << 22, 1100);
 
     final Slab slab = new Slab(GEOMETRY, 0, 1, 1L << 40, false);
     final Word word = slab.words[0];

@@ -69,7 +69,7 @@ final class RemoteFreeStress {
     static final SlabAllocator ALLOCATOR;
     static final CpuSlot SLOT;
     static final ObjStock STOCK;
-    static final SlabGeometry GEOMETRY = new SlabGeometry(0, 1024, 2, 1, 1, 1L << 22, 1100, 0);
+    static final SlabGeometry GEOMETRY = new SlabGeometry(0, 1024, 2, 1, 1, 1L << 22, 1100);
 
     static {
       MemCgroup root = MemCgroup.root(CpuSlots.create(1, 1));

@@ -269,4 +269,30 @@ class SlabDebugTest {
     assertEquals(List.of(), reports, flags);
     live.keySet().forEach(kmalloc::free);
   }
+
+  @Test
+  void namedCache_constructorAndTypesafe_areNotPoisoned_deferredAndBulkAreChecked() {
+    debug.set("ZPU,session");
+    try (KmemCache cache =
+        KmemCache.builder(kmalloc, "session")
+            .size(64)
+            .constructor(address -> Instance.writeLong(address, 0, 77))
+            .build()) {
+      long address = cache.allocate();
+      assertEquals(77, Instance.readLong(address, 0));
+      cache.free(address);
+      long again = cache.allocate();
+      assertEquals(77, Instance.readLong(again, 0), "what was constructed survives the free");
+      Instance.write(again, 64, 1);
+      cache.freeDeferred(again);
+      kmalloc.shrink();
+      assertEquals(1, reports.size(), reports.toString());
+      assertEquals("session", reports.getFirst().cache());
+      long[] bulk = new long[40];
+      cache.allocateBulk(bulk, 0, 40);
+      Instance.write(bulk[7], -1, 1);
+      cache.freeBulk(bulk, 0, 40);
+      assertEquals(2, reports.size());
+    }
+  }
 }

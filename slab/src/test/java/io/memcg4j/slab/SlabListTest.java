@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
+import io.memcg4j.percpu.Srcu;
 import java.util.HashSet;
 import java.util.Objects;
 import java.util.Random;
@@ -18,7 +19,7 @@ final class SlabListTest {
   private final Instance instance = Instance.create();
   private final SlabAllocator allocator = instance.kmalloc.allocator();
   private final SlotSlabs home = allocator.slabsOf(instance.root.slots().slot(0));
-  private final SlabRange range = new SlabRange(new Mmap(), 1 << 30);
+  private final SlabRange range = new SlabRange(new Mmap(), 1 << 30, new Srcu());
   private final SlabList list = new SlabList(GEOMETRY);
 
   @AfterEach
