@@ -25,6 +25,7 @@ final class Mmap implements Mapper {
   private static final int PROT_NONE = 0;
   private static final int PROT_READ_WRITE = 1 | 2;
   private static final int MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x02 | 0x20 | 0x4000;
+  private static final int MAP_FIXED = 0x10;
   private static final int MADV_DONTNEED = 4;
   private static final long MAP_FAILED = -1L;
 
@@ -32,6 +33,7 @@ final class Mmap implements Mapper {
   private final MethodHandle munmap;
   private final MethodHandle mprotect;
   private final MethodHandle madvise;
+  private final long pageBytes;
 
   Mmap() {
     String os = System.getProperty("os.name", "");
@@ -49,11 +51,22 @@ final class Mmap implements Mapper {
     mprotect =
         function("mprotect", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
     madvise = function("madvise", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
+    try {
+      // 64 KiB on some aarch64 systems; there smaller pieces can be neither opened nor given back.
+      pageBytes = (int) function("getpagesize", FunctionDescriptor.of(JAVA_INT)).invokeExact();
+    } catch (Throwable t) {
+      throw impossible(t);
+    }
   }
 
   private static MethodHandle function(String name, FunctionDescriptor descriptor) {
     Linker linker = Linker.nativeLinker();
     return linker.downcallHandle(linker.defaultLookup().findOrThrow(name), descriptor);
+  }
+
+  @Override
+  public long pageBytes() {
+    return pageBytes;
   }
 
   @Override
@@ -83,6 +96,29 @@ final class Mmap implements Mapper {
         // Locked pages, for instance: they stay resident, but must read as zero all the same.
         MEMORY.asSlice(address, nrBytes).fill((byte) 0);
       }
+    } catch (Throwable t) {
+      throw impossible(t);
+    }
+  }
+
+  /** A page without access rights has no memory, so advice may run across it. */
+  @Override
+  public boolean tryDiscard(long address, long nrBytes) {
+    try {
+      return (int) madvise.invokeExact(address, nrBytes, MADV_DONTNEED) == 0;
+    } catch (Throwable t) {
+      throw impossible(t);
+    }
+  }
+
+  /** Maps afresh: pages go whether locked or not, and neighbours become one mapping again. */
+  @Override
+  public boolean uncommit(long address, long nrBytes) {
+    try {
+      return (long)
+              mmap.invokeExact(
+                  address, nrBytes, PROT_NONE, MAP_PRIVATE_ANONYMOUS_NORESERVE | MAP_FIXED, -1, 0L)
+          == address;
     } catch (Throwable t) {
       throw impossible(t);
     }

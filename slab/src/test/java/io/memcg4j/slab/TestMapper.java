@@ -30,6 +30,11 @@ final class TestMapper implements Mapper {
   }
 
   @Override
+  public long pageBytes() {
+    return os.pageBytes();
+  }
+
+  @Override
   public long reserve(long nrBytes) {
     return os.reserve(nrBytes);
   }
@@ -47,6 +52,16 @@ final class TestMapper implements Mapper {
   @Override
   public void discard(long address, long nrBytes) {
     os.discard(address, nrBytes);
+  }
+
+  @Override
+  public boolean tryDiscard(long address, long nrBytes) {
+    return os.tryDiscard(address, nrBytes);
+  }
+
+  @Override
+  public boolean uncommit(long address, long nrBytes) {
+    return os.uncommit(address, nrBytes);
   }
 
   @Override
