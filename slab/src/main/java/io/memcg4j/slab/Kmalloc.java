@@ -28,9 +28,13 @@ import org.jspecify.annotations.Nullable;
  * free is counted in {@link SlabInfo#nrBadFrees}. An address that was freed and has been allocated
  * again cannot be told from a good one.
  *
- * <p>Thread-safe. Linux only. Memory that is no longer used goes back to the OS after about a
- * second, at once with {@link #shrink}. Until then a slot keeps an empty slab, and the slab that it
- * allocated from last, of each class that was used on it.
+ * <p>On Linux pages come from {@code mmap}; elsewhere, or with {@code -Dmemcg4j.mapper=arena}, from
+ * an {@link java.lang.foreign.Arena}, which takes the memory of the whole range at the start and
+ * gives it back at the close.
+ *
+ * <p>Thread-safe. Memory that is no longer used goes back to the OS after about a second, at once
+ * with {@link #shrink}. Until then a slot keeps an empty slab, and the slab that it allocated from
+ * last, of each class that was used on it.
  *
  * <p>Origin: kmalloc, kfree, krealloc and ksize of Linux mm/slub.c.
  */
@@ -50,7 +54,6 @@ public final class Kmalloc implements AutoCloseable {
    */
   public static final MemorySegment MEMORY = Mmap.MEMORY;
 
-  private static final long DEFAULT_RANGE_BYTES = 1L << 38;
   private static final long MIN_RANGE_BYTES = 1L << 22;
   private static final long MAX_RANGE_BYTES = 1L << 44;
   private static final long MAX_ROUNDED_BYTES = 1L << 62;
@@ -73,7 +76,7 @@ public final class Kmalloc implements AutoCloseable {
    * An allocator whose objects are charged to the groups of a tree.
    *
    * @param root the root of the tree
-   * @return a new allocator with 256 GiB of address space
+   * @return a new allocator with the default range of {@link Builder#rangeBytes}
    * @throws IllegalStateException if the OS gives no address space
    */
   public static Kmalloc create(MemCgroup root) {
@@ -93,7 +96,7 @@ public final class Kmalloc implements AutoCloseable {
   /** Settings of an allocator. Not thread-safe. */
   public static final class Builder {
     private final MemCgroup root;
-    private long rangeBytes = DEFAULT_RANGE_BYTES;
+    private long rangeBytes;
     private boolean accounted = true;
     private @Nullable Mapper mapper;
 
@@ -116,7 +119,7 @@ public final class Kmalloc implements AutoCloseable {
      * Address space to reserve: the bound of everything that can be allocated at the same time. The
      * allocator takes less if the OS has no such range.
      *
-     * @param nrBytes 4 MiB to 16 TiB; 256 GiB by default
+     * @param nrBytes 4 MiB to 16 TiB; 256 GiB by default, 256 MiB without {@code mmap}
      * @return this
      * @throws IllegalArgumentException if out of range
      */
@@ -146,8 +149,9 @@ public final class Kmalloc implements AutoCloseable {
      * @throws IllegalStateException if the OS gives no address space
      */
     public Kmalloc build() {
-      Mapper pages = mapper != null ? mapper : new Mmap();
-      SlabAllocator allocator = new SlabAllocator(root, pages, rangeBytes, accounted);
+      Mapper pages = mapper != null ? mapper : Mapper.ofThisSystem();
+      long nrBytes = rangeBytes != 0 ? rangeBytes : pages.defaultRangeBytes();
+      SlabAllocator allocator = new SlabAllocator(root, pages, nrBytes, accounted);
       allocator.debug().start();
       return new Kmalloc(allocator, new PercpuMemory(allocator.registry(), pages, accounted));
     }
@@ -166,6 +170,17 @@ public final class Kmalloc implements AutoCloseable {
    */
   public PercpuAllocator percpu() {
     return percpuMemory.allocator();
+  }
+
+  /**
+   * The allocator of large areas: a range of its own, as large as this one's, charged like it. Made
+   * on first use, closed with this.
+   *
+   * @return the one instance of this allocator
+   * @throws IllegalStateException if this is closed, or the OS gives no address space
+   */
+  public Vmalloc vmalloc() {
+    return allocator.vmalloc();
   }
 
   // ---- allocate
@@ -445,8 +460,8 @@ public final class Kmalloc implements AutoCloseable {
    * scope open may have objects ready on its slot: then the address space goes back when the last
    * of those threads has left its scope, or been on a slow path.
    *
-   * @throws IllegalStateException if objects are still allocated: they are reported, and the
-   *     allocator stays open
+   * @throws IllegalStateException if objects or areas are still allocated: they are reported, and
+   *     the allocator stays open
    */
   @Override
   public void close() {

@@ -9,6 +9,7 @@ import io.memcg4j.objcg.ObjCgroups;
 import io.memcg4j.objcg.ObjStock;
 import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.CpuSlot;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -103,23 +104,80 @@ final class ScopeCharger {
     }
   }
 
+  /**
+   * Charges more to who pays for something already, whoever's scope the calling thread is in.
+   *
+   * @param payer what {@link #charge} returned
+   * @param nrBytes whole pages
+   * @param flags {@link SlabAllocator#MAY_FAIL}
+   * @return whether it is charged, to be given to {@link #uncharge} with the rest
+   * @throws io.memcg4j.memcg.MemoryLimitException if refused without {@code MAY_FAIL}
+   */
+  boolean chargeMore(ObjCgroup payer, long nrBytes, int flags) {
+    if (payer.id() == ObjCgroup.ROOT_ID) {
+      return true;
+    }
+    boolean mayFail = (flags & SlabAllocator.MAY_FAIL) != 0;
+    LimitWalk walk = null;
+    while (true) {
+      MemCgroup group = payer.group();
+      Scope scope = registry.currentScope();
+      CpuSlot slot = enter(scope);
+      MemCgroup refusedBy;
+      long overHighPages;
+      try {
+        refusedBy = group.charge(slot, nrBytes >>> MemCgroup.PAGE_SHIFT);
+        if (refusedBy != null && (!mayFail || LimitWalk.canReclaim(refusedBy))) {
+          ChargeMode mode = mayFail ? ChargeMode.RETRY_MAYFAIL : ChargeMode.NORMAL;
+          walk = walk != null ? walk : new LimitWalk(group, nrBytes, mode);
+          walk.noteDrain(slot);
+        }
+        overHighPages = group.takeOverHighPages(slot);
+      } finally {
+        leave(scope, slot);
+      }
+      if (refusedBy == null) {
+        count(group, nrBytes);
+        if (overHighPages != 0 && scope != null) {
+          scope.overHigh(group, overHighPages);
+        } else if (overHighPages != 0) {
+          group.handleOverHigh(overHighPages, true);
+        }
+        return true;
+      }
+      if (walk == null || !walk.makeRoom(refusedBy)) {
+        if (mayFail) {
+          return false;
+        }
+        throw Objects.requireNonNull(walk).refusal(refusedBy);
+      }
+    }
+  }
+
   /** Gives a charge back, also after its group was removed. Any thread. */
   void uncharge(ObjCgroup payer, long nrBytes) {
+    uncharge(payer, nrBytes, 1);
+  }
+
+  /** Gives a part of a charge back; the rest is still charged. Any thread. */
+  void unchargePart(ObjCgroup payer, long nrBytes) {
+    uncharge(payer, nrBytes, 0);
+  }
+
+  private void uncharge(ObjCgroup payer, long nrBytes, int nrRefs) {
     if (payer.id() == ObjCgroup.ROOT_ID) {
       return;
     }
     count(payer.group(), -nrBytes);
     Scope scope = registry.currentScope();
-    if (scope != null && scope.holdsSlot()) {
-      scope.resync();
-      uncharge(scope.slot(), payer, nrBytes);
-      return;
-    }
-    CpuSlot slot = registry.slots().claimShared();
+    CpuSlot slot = enter(scope);
     try {
-      uncharge(slot, payer, nrBytes);
+      payer.uncharge(slot, nrBytes);
+      if (nrRefs > 0) {
+        payer.refs().put(slot);
+      }
     } finally {
-      slot.release();
+      leave(scope, slot);
     }
   }
 
@@ -130,8 +188,17 @@ final class ScopeCharger {
     }
   }
 
-  private static void uncharge(CpuSlot slot, ObjCgroup payer, long nrBytes) {
-    payer.uncharge(slot, nrBytes);
-    payer.refs().put(slot);
+  private CpuSlot enter(@Nullable Scope scope) {
+    if (scope != null && scope.holdsSlot()) {
+      scope.resync();
+      return scope.slot();
+    }
+    return registry.slots().claimShared();
+  }
+
+  private static void leave(@Nullable Scope scope, CpuSlot slot) {
+    if (scope == null || !scope.holdsSlot()) {
+      slot.release();
+    }
   }
 }

@@ -47,6 +47,7 @@ final class SlabAllocator {
   private final PerCpu<SlotSlabs> slotSlabs;
   private final int cacheIndex;
   private final boolean accounted;
+  private final LazyVmalloc areas;
   private final Purger purger;
   private final SlotWork shrink;
   private final SlotWork trim;
@@ -68,6 +69,7 @@ final class SlabAllocator {
     this.registry = ObjCgroups.of(root);
     this.range = new SlabRange(mapper, rangeBytes);
     this.accounted = accounted;
+    this.areas = new LazyVmalloc(this, mapper, rangeBytes);
     this.cacheIndex = registry.newCacheIndex();
     this.guarded = new GuardedObjects(this, registry, accounted);
     this.purger = new Purger(this);
@@ -107,6 +109,10 @@ final class SlabAllocator {
 
   ObjCgroups registry() {
     return registry;
+  }
+
+  Vmalloc vmalloc() {
+    return areas.get();
   }
 
   boolean isAccounted() {
@@ -702,7 +708,7 @@ final class SlabAllocator {
     registry.rootHandle().group().drain();
     registry.slots().submit(shrink, own);
     range.purge(0, true);
-    return Math.max(0, before - range.mappedBytes());
+    return Math.max(0, before - range.mappedBytes()) + areas.shrink();
   }
 
   /**
@@ -720,7 +726,7 @@ final class SlabAllocator {
   }
 
   boolean hasSomethingToPurge() {
-    if (range.retainedBytes() != 0) {
+    if (range.retainedBytes() != 0 || areas.hasSomethingToPurge()) {
       return true;
     }
     for (int i = 0; i < registry.slots().nrSlots(); i++) {
@@ -739,6 +745,7 @@ final class SlabAllocator {
     trimNanos = retiredUntilNanos;
     registry.slots().submit(trim);
     range.purge(retiredUntilNanos, false);
+    areas.purge();
   }
 
   long nrBadFrees() {
@@ -767,17 +774,20 @@ final class SlabAllocator {
    * unmaps.
    *
    * @return the number of objects that are still allocated, in which case nothing is closed
+   * @throws IllegalStateException if areas are still allocated; nothing is closed
    */
   long close() {
     if (closed) {
       return 0;
     }
+    areas.requireEmpty();
     shrink();
     long nrLive = nrObjects();
     if (nrLive == 0) {
       closed = true;
       guarded.close();
       purger.close();
+      areas.close();
       // Any order of the two on a slot is right: with allocation closed neither makes work for the
       // other.
       registry.rootHandle().group().drain();

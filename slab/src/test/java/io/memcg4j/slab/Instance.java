@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.memcg.MemoryClass;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.ObjCgroups;
 import io.memcg4j.objcg.Scope;
@@ -13,6 +14,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
 
 /** A tree of groups with an allocator on it, which shares nothing with those of other tests. */
 final class Instance implements AutoCloseable {
@@ -52,6 +54,19 @@ final class Instance implements AutoCloseable {
 
   Scope enter(MemCgroup group) {
     return ObjCgroup.of(group).enter();
+  }
+
+  /** Runs inside a scope of a group, which is closed again: so that a drain reaches its slot. */
+  <T> T in(MemCgroup group, Supplier<T> task) {
+    try (Scope _ = enter(group)) {
+      return task.get();
+    }
+  }
+
+  /** Areas that no purge thread touches, so that a test says when. To be closed by the test. */
+  Vmalloc quietVmalloc() {
+    ScopeCharger charger = new ScopeCharger(registry(), true, MemoryClass.VMALLOC);
+    return new Vmalloc(pages, DEFAULT_RANGE_BYTES, charger, () -> {});
   }
 
   SlabAllocator allocator() {
@@ -145,6 +160,20 @@ final class Instance implements AutoCloseable {
     assertEquals(0, info.nrSlabs(), () -> "slabs left: " + info);
     assertEquals(0, info.nrLargeObjects(), () -> "large objects left: " + info);
     assertEquals(0, info.nrBadFrees(), () -> "bad frees: " + info);
+  }
+
+  /** As {@link #assertNothingLeft}, for areas too. */
+  void assertNoAreasLeft() {
+    VmallocInfo before = kmalloc.vmalloc().info();
+    assertEquals(0, before.nrAreas(), () -> "areas left: " + before);
+    assertEquals(0, before.usedBytes(), () -> "memory counted: " + before);
+    assertNothingLeft();
+    VmallocInfo info = kmalloc.vmalloc().info();
+    assertEquals(0, info.lazyBytes(), () -> "memory waits: " + info);
+    assertEquals(0, info.nrLazyAreas(), () -> "areas wait: " + info);
+    assertEquals(0, info.pooledBytes(), () -> "addresses kept: " + info);
+    assertEquals("", kmalloc.vmalloc().vmallocinfo());
+    assertEquals(0, root.flush().vmalloc(), "stat left");
   }
 
   @Override
