@@ -15,7 +15,14 @@ import picocli.CommandLine.Unmatched;
 @Command(
     name = "bench",
     description = "Runs a benchmark.",
-    subcommands = {KmallocBench.class, PercpuBench.class, TenantsBench.class, ThreadsBench.class})
+    subcommands = {
+      KmallocBench.class,
+      PercpuBench.class,
+      TenantsBench.class,
+      ThreadsBench.class,
+      TreeBench.class,
+      VmallocBench.class
+    })
 final class BenchCommand implements Callable<Integer> {
   @Spec private CommandSpec spec = CommandSpec.create();
 

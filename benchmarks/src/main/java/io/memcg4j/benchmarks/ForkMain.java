@@ -19,6 +19,8 @@ public final class ForkMain {
           case PercpuBench.NAME -> PercpuFork.measure(args);
           case TenantsBench.NAME -> TenantsFork.measure(args);
           case ThreadsBench.NAME -> ThreadsFork.measure(args);
+          case TreeBench.NAME -> TreeFork.measure(args);
+          case VmallocBench.NAME -> VmallocFork.measure(args);
           default -> throw new IllegalArgumentException("unknown measurement: name=" + args[0]);
         };
     metrics.forEach((metric, value) -> System.out.println(metric + "=" + value));

@@ -1,0 +1,95 @@
+package io.memcg4j.benchmarks;
+
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Map;
+import java.util.SplittableRandom;
+
+/** One measurement of {@code bench tree}; runs in a process of its own. */
+final class TreeFork {
+  static final String LOOKUP = "lookup";
+  static final String WALK = "walk";
+  static final String READ = "read";
+  static final String WRITE = "write";
+  static final String READ_CPU = "readCpu";
+  static final String WRITE_CPU = "writeCpu";
+
+  private static final long BASE = 1L << 40;
+  private static final long STRIDE = 1L << 16;
+  private static final long NR_BYTES = 1L << 15;
+  private static final int LOOKUP_BATCH = 1000;
+  private static final int CHURN_BATCH = 10;
+
+  private TreeFork() {}
+
+  /** Arguments: name, case, subject, rounds. */
+  static Map<String, Double> measure(String[] args) throws InterruptedException {
+    String[] parts = args[1].split("/", -1);
+    if (parts.length != 3 || !(parts[0].equals(LOOKUP) || parts[0].equals(WALK))) {
+      throw new IllegalArgumentException("unknown case: name=" + args[1]);
+    }
+    int nrAreas = Integer.parseInt(parts[1].substring("areas".length()));
+    int nrThreads = Integer.parseInt(parts[2].substring("threads".length()));
+    RangeIndex index = RangeIndex.of(args[2]);
+    for (int i = 0; i < nrAreas; i++) {
+      index.insert(steady(i));
+    }
+    ContendedThreads threads = new ContendedThreads();
+    boolean walk = parts[0].equals(WALK);
+    for (int i = 0; i < nrThreads; i++) {
+      SplittableRandom random = new SplittableRandom(i);
+      threads.add(
+          walk ? 1 : LOOKUP_BATCH,
+          walk ? _ -> index.walk() : nrTimes -> lookUp(index, nrAreas, nrTimes, random));
+    }
+    SplittableRandom random = new SplittableRandom(-1);
+    boolean[] there = new boolean[nrAreas];
+    int writer = threads.add(CHURN_BATCH, nrTimes -> churn(index, there, nrTimes, random));
+    ContendedThreads.Cost[] costs = threads.run(Integer.parseInt(args[3]));
+    ContendedThreads.Cost[] readers = Arrays.copyOf(costs, writer);
+    int nrReads = walk ? nrAreas : 1;
+    return Map.of(
+        READ,
+        ContendedThreads.median(ContendedThreads.Cost::wall, readers) / nrReads,
+        READ_CPU,
+        ContendedThreads.median(ContendedThreads.Cost::cpu, readers) / nrReads,
+        WRITE,
+        costs[writer].wall(),
+        WRITE_CPU,
+        costs[writer].cpu());
+  }
+
+  /** Areas that are there all the time; between two of them is one that comes and goes. */
+  private static RangeIndex.Area steady(int number) {
+    return new RangeIndex.Area(BASE + 2L * number * STRIDE, NR_BYTES);
+  }
+
+  private static long lookUp(RangeIndex index, int nrAreas, int nrTimes, SplittableRandom random) {
+    long sum = 0;
+    for (int i = 0; i < nrTimes; i++) {
+      long start = BASE + 2L * random.nextInt(nrAreas) * STRIDE;
+      RangeIndex.Area area = index.find(start + (random.nextInt() & (NR_BYTES - 1)));
+      if (area == null || area.start() != start) {
+        throw new IllegalStateException(
+            String.format(Locale.ROOT, "area missed: start=0x%x found=%s", start, area));
+      }
+      sum += area.nrBytes();
+    }
+    return sum;
+  }
+
+  private static long churn(
+      RangeIndex index, boolean[] there, int nrTimes, SplittableRandom random) {
+    for (int i = 0; i < nrTimes; i++) {
+      int number = random.nextInt(there.length);
+      long start = BASE + (2L * number + 1) * STRIDE;
+      if (there[number]) {
+        index.remove(start);
+      } else {
+        index.insert(new RangeIndex.Area(start, NR_BYTES));
+      }
+      there[number] = !there[number];
+    }
+    return nrTimes;
+  }
+}
