@@ -20,7 +20,7 @@ final class BenchCommandTest {
     CommandRun run = CommandRun.of("bench", "nope", "--json");
 
     assertEquals(2, run.exitCode());
-    assertEquals("unknown benchmark: name=nope known=kmalloc,tenants,threads", run.err().strip());
+    assertEquals("unknown benchmark: name=nope known=kmalloc,percpu,tenants,threads,tree,vmalloc", run.err().strip());
     assertEquals("", run.out());
   }
 
@@ -29,7 +29,7 @@ final class BenchCommandTest {
     CommandRun run = CommandRun.of("bench");
 
     assertEquals(2, run.exitCode());
-    assertEquals("missing benchmark: known=kmalloc,tenants,threads", run.err().strip());
+    assertEquals("missing benchmark: known=kmalloc,percpu,tenants,threads,tree,vmalloc", run.err().strip());
   }
 
   @Test
