@@ -20,7 +20,9 @@ final class BenchCommandTest {
     CommandRun run = CommandRun.of("bench", "nope", "--json");
 
     assertEquals(2, run.exitCode());
-    assertEquals("unknown benchmark: name=nope known=kmalloc,percpu,tenants,threads,tree,vmalloc", run.err().strip());
+    assertEquals(
+        "unknown benchmark: name=nope known=kmalloc,percpu,tenants,threads,tree,vmalloc",
+        run.err().strip());
     assertEquals("", run.out());
   }
 
@@ -29,7 +31,8 @@ final class BenchCommandTest {
     CommandRun run = CommandRun.of("bench");
 
     assertEquals(2, run.exitCode());
-    assertEquals("missing benchmark: known=kmalloc,percpu,tenants,threads,tree,vmalloc", run.err().strip());
+    assertEquals(
+        "missing benchmark: known=kmalloc,percpu,tenants,threads,tree,vmalloc", run.err().strip());
   }
 
   @Test

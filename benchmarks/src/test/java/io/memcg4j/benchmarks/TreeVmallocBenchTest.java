@@ -80,7 +80,6 @@ final class TreeVmallocBenchTest {
         IllegalArgumentException.class,
         () -> VmallocFork.measure(new String[] {VmallocBench.NAME, "nothing", "memcg4j", "1"}));
     assertThrows(
-        UsageError.class,
-        () -> CaseBench.chosen(List.of(new CaseBench.Step("a/b", "c")), "x"));
+        UsageError.class, () -> CaseBench.chosen(List.of(new CaseBench.Step("a/b", "c")), "x"));
   }
 }

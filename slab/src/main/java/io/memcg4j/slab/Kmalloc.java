@@ -622,7 +622,8 @@ public final class Kmalloc implements AutoCloseable {
      * @return the address, or {@link #NULL} if refused
      */
     public long tryAllocateAligned(long nrBytes, long alignment) {
-      return refreshed(kmalloc.sized.allocateAligned(scope, nrBytes, alignment, SlabAllocator.MAY_FAIL));
+      return refreshed(
+          kmalloc.sized.allocateAligned(scope, nrBytes, alignment, SlabAllocator.MAY_FAIL));
     }
 
     /**

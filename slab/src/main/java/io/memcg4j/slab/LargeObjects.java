@@ -27,8 +27,7 @@ final class LargeObjects {
   }
 
   /** On a slot that the caller owns; 0 if refused, and the slot's slabs know by whom. */
-  long allocate(
-      SlotSlabs mine, ObjStock stock, long nrBytes, int alignChunks, int flags) {
+  long allocate(SlotSlabs mine, ObjStock stock, long nrBytes, int alignChunks, int flags) {
     long nrPages = pagesFor(nrBytes);
     long chargeBytes = nrPages << MemCgroup.PAGE_SHIFT;
     boolean charged = isCharged(stock.handle());

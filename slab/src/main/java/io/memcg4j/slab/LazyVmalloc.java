@@ -30,8 +30,7 @@ final class LazyVmalloc {
       if (areas == null) {
         allocator.checkOpen();
         ScopeCharger charger =
-            new ScopeCharger(
-                allocator.registry(), allocator.isAccounted(), MemoryClass.VMALLOC);
+            new ScopeCharger(allocator.registry(), allocator.isAccounted(), MemoryClass.VMALLOC);
         areas = new Vmalloc(mapper, rangeBytes, charger, allocator::noteSomethingToPurge);
         made = areas;
       }

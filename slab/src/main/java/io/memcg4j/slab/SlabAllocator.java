@@ -11,7 +11,6 @@ import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.PerCpu;
 import io.memcg4j.percpu.SlotWork;
 import java.util.Locale;
-import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
