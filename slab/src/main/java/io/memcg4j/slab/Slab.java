@@ -3,6 +3,7 @@ package io.memcg4j.slab;
 import static java.lang.invoke.ConstantBootstraps.fieldVarHandle;
 import static java.lang.invoke.MethodHandles.lookup;
 
+import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.objcg.ObjCgroup;
 import java.lang.invoke.VarHandle;
 import org.jspecify.annotations.Nullable;
@@ -48,6 +49,12 @@ final class Slab {
 
   /** A bit per word: without owner. By the owner of the home slot. */
   long emptyWords;
+
+  /** A bit per word: without owner at the last two looks. By the owner of the home slot. */
+  long idleWords;
+
+  /** A bit per page: given back to the OS, as no object lies in it. By the owner likewise. */
+  long discardedPages;
 
   int listPosition = NOT_LISTED;
 
@@ -123,6 +130,62 @@ final class Slab {
   /** The object's bit in its word. */
   long bitOf(int index) {
     return 1L << (index & bitMask);
+  }
+
+  private long wordBytes() {
+    return (long) objectSize << wordShift;
+  }
+
+  /** Pages that lie wholly in some of the words, and in what no word covers behind the last. */
+  long pagesWithin(long someWords) {
+    long pages = 0;
+    for (long rest = someWords; rest != 0; ) {
+      int first = Long.numberOfTrailingZeros(rest);
+      int end = first + Long.numberOfTrailingZeros(~(rest >>> first));
+      long to =
+          end == words.length ? (long) nrChunks << SlabGeometry.CHUNK_SHIFT : end * wordBytes();
+      long firstPage = (first * wordBytes() + MemCgroup.PAGE_SIZE - 1) >>> MemCgroup.PAGE_SHIFT;
+      pages |= bits(firstPage, to >>> MemCgroup.PAGE_SHIFT);
+      rest = end >= Long.SIZE ? 0 : rest & (-1L << end);
+    }
+    return pages;
+  }
+
+  /** Pages that a word lies in, be it in part. */
+  long pagesOf(Word word) {
+    long from = word.index() * wordBytes();
+    return bits(
+        from >>> MemCgroup.PAGE_SHIFT, ((from + wordBytes() - 1) >>> MemCgroup.PAGE_SHIFT) + 1);
+  }
+
+  /**
+   * Pages that no object lies in. By the owner of the home slot, with what was freed remotely
+   * collected; a word that is active counts as used.
+   */
+  long pagesWithoutObjects() {
+    long used = 0;
+    for (Word word : words) {
+      if ((emptyWords & (1L << word.index())) == 0) {
+        used |= word.activeIn() != null ? pagesOf(word) : pagesOfObjects(word);
+      }
+    }
+    return bits(0, (long) nrChunks << (SlabGeometry.CHUNK_SHIFT - MemCgroup.PAGE_SHIFT)) & ~used;
+  }
+
+  private long pagesOfObjects(Word word) {
+    long used = 0;
+    for (long rest = wordMask & ~word.free(); rest != 0; rest &= rest - 1) {
+      long from = (long) indexOf(word, rest & -rest) * objectSize;
+      used |=
+          bits(
+              from >>> MemCgroup.PAGE_SHIFT,
+              ((from + objectSize - 1) >>> MemCgroup.PAGE_SHIFT) + 1);
+    }
+    return used;
+  }
+
+  private static long bits(long from, long to) {
+    return from >= to ? 0 : (-1L >>> (Long.SIZE - (to - from))) << from;
   }
 
   int objectsPerWord() {

@@ -159,6 +159,12 @@ final class SlabAllocator {
     return large;
   }
 
+  /** Whether what lies in the free objects of a cache has to stay. */
+  boolean keepsContents(SlabGeometry geometry) {
+    SlabCache cache = caches.get(geometry.cacheIndex());
+    return geometry.typesafe() || (cache != null && cache.constructor() != null);
+  }
+
   String cacheName(int index) {
     return caches.nameOf(index);
   }

@@ -22,14 +22,21 @@ final class SlabList {
   private static final int MAX_EMPTY = 32;
 
   private final SlabGeometry geometry;
+  private final boolean keepsContents;
   private @Nullable Slab[] partial = new @Nullable Slab[4];
   private final @Nullable Slab[] empty;
   private int nrPartial;
   private int nrEmpty;
   private int nrIdle;
 
-  SlabList(SlabGeometry geometry) {
+  /**
+   * A list without slabs.
+   *
+   * @param keepsContents whether what lies in free objects means something to somebody
+   */
+  SlabList(SlabGeometry geometry, boolean keepsContents) {
     this.geometry = geometry;
+    this.keepsContents = keepsContents || geometry.isDebug();
     int slabBytes = geometry.nrChunks() << SlabGeometry.CHUNK_SHIFT;
     empty = new @Nullable Slab[Math.max(2, Math.min(MAX_EMPTY, MAX_EMPTY_BYTES / slabBytes))];
   }
@@ -87,7 +94,32 @@ final class SlabList {
       Slab slab = Objects.requireNonNull(empty[i]);
       assert slab.isEmpty() : "slab in use: " + slab.base;
       slab.home = home;
+      slab.idleWords = 0;
+      slab.discardedPages = 0;
     }
+  }
+
+  /**
+   * Gives back pages of partial slabs: all that no object lies in, or those that only words without
+   * owner lie in, now and at the last call.
+   *
+   * @return whether there are pages that may be given back at the next call
+   */
+  boolean discardPages(SlabRange range, boolean all) {
+    boolean more = false;
+    for (int i = 0; i < nrPartial && !keepsContents; i++) {
+      Slab slab = Objects.requireNonNull(partial[i]);
+      long empty = slab.emptyWords;
+      long pages = all ? slab.pagesWithoutObjects() : slab.pagesWithin(empty & slab.idleWords);
+      pages &= ~slab.discardedPages;
+      if (pages != 0) {
+        slab.discardedPages |= pages;
+        range.discardPages(slab, pages);
+      }
+      slab.idleWords = empty;
+      more |= (slab.pagesWithin(empty) & ~slab.discardedPages) != 0;
+    }
+    return more;
   }
 
   /** Gives back the slabs that have been empty for the longest time. */

@@ -1,5 +1,6 @@
 package io.memcg4j.slab;
 
+import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.percpu.Srcu;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -359,6 +360,40 @@ final class SlabRange {
       } finally {
         lock.unlock();
       }
+    }
+  }
+
+  /**
+   * Gives pages of a slab in use back to the OS; by the owner of its home slot, who makes sure that
+   * the range stays mapped. They read as zero until they are written.
+   *
+   * @param pages a bit per page of the slab
+   */
+  void discardPages(Slab slab, long pages) {
+    for (long rest = pages; rest != 0; ) {
+      int first = Long.numberOfTrailingZeros(rest);
+      int count = Long.numberOfTrailingZeros(~(rest >>> first));
+      mapper.discard(
+          slab.base + ((long) first << MemCgroup.PAGE_SHIFT), (long) count << MemCgroup.PAGE_SHIFT);
+      rest = first + count >= Long.SIZE ? 0 : rest & (-1L << (first + count));
+    }
+    long nrBytes = (long) Long.bitCount(pages) << MemCgroup.PAGE_SHIFT;
+    lock.lock();
+    try {
+      slab.residentBytes -= nrBytes;
+      mappedBytes -= nrBytes;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The owner is about to write to so many pages of a slab that were given back. */
+  void repopulate(Slab slab, int nrPages) {
+    lock.lock();
+    try {
+      grow(slab, slab.residentBytes + ((long) nrPages << MemCgroup.PAGE_SHIFT));
+    } finally {
+      lock.unlock();
     }
   }
 

@@ -149,6 +149,9 @@ final class SlotSlabs {
       collectRemoteFrees();
     }
     Word word = magazine.popPartial();
+    if (word != null && word.slab.discardedPages != 0) {
+      repopulate(word.slab, word);
+    }
     if (word == null) {
       word = takeEmptyWord(geometry);
       if (word == null) {
@@ -243,12 +246,24 @@ final class SlotSlabs {
     }
     Word word = slab.words[Long.numberOfTrailingZeros(slab.emptyWords)];
     slab.emptyWords &= slab.emptyWords - 1;
+    slab.idleWords &= ~(1L << word.index());
+    if (slab.discardedPages != 0) {
+      repopulate(slab, word);
+    }
     if (!partial && slab.emptyWords != 0) {
       list.addPartial(slab);
     } else if (partial && slab.emptyWords == 0) {
       list.removePartial(slab);
     }
     return word;
+  }
+
+  private void repopulate(Slab slab, Word word) {
+    long pages = slab.pagesOf(word) & slab.discardedPages;
+    if (pages != 0) {
+      slab.discardedPages &= ~pages;
+      range.repopulate(slab, Long.bitCount(pages));
+    }
   }
 
   private @Nullable Slab popEmpty(SlabList list) {
@@ -273,7 +288,7 @@ final class SlotSlabs {
     }
     SlabList list = byCache[cacheIndex];
     if (list == null) {
-      list = new SlabList(geometry);
+      list = new SlabList(geometry, allocator.keepsContents(geometry));
       byCache[cacheIndex] = list;
     }
     return list;
@@ -384,10 +399,10 @@ final class SlotSlabs {
         list.removePartial(slab);
       }
       list.pushEmpty(slab, range);
-      noteEmptySlabs();
     } else if (!partial) {
       list.addPartial(slab);
     }
+    noteEmptySlabs();
   }
 
   /**
@@ -500,17 +515,17 @@ final class SlotSlabs {
     }
   }
 
-  /** Collects, and lets the slabs go that were empty since the last call. */
+  /** Collects, and lets go of slabs, and pages of others, that were empty since the last call. */
   void trim(long emptySinceNanos) {
     collectRemoteFrees();
-    int nrEmpty = 0;
+    boolean more = false;
     for (SlabList list : byCache) {
       if (list != null) {
         list.trim(range, emptySinceNanos);
-        nrEmpty += list.nrEmpty();
+        more |= list.discardPages(range, false) | list.nrEmpty() != 0;
       }
     }
-    hasEmptySlabs = nrEmpty != 0;
+    hasEmptySlabs = more;
   }
 
   /** As {@link #shrink()} for one cache, whose active words were left before. */
@@ -518,18 +533,23 @@ final class SlotSlabs {
     collectRemoteFrees();
     SlabList list = cacheIndex < byCache.length ? byCache[cacheIndex] : null;
     if (list != null) {
-      list.retireOldest(range, list.nrEmpty(), System.nanoTime());
+      shrink(list);
     }
   }
 
-  /** Collects, and lets every slab go that has no object in it. */
+  /** Collects, and lets go of every slab, and every page of others, that has no object in it. */
   void shrink() {
     collectRemoteFrees();
     for (SlabList list : byCache) {
       if (list != null) {
-        list.retireOldest(range, list.nrEmpty(), System.nanoTime());
+        shrink(list);
       }
     }
     hasEmptySlabs = false;
+  }
+
+  private void shrink(SlabList list) {
+    list.retireOldest(range, list.nrEmpty(), System.nanoTime());
+    list.discardPages(range, true);
   }
 }

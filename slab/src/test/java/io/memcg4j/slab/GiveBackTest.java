@@ -47,6 +47,80 @@ final class GiveBackTest {
     }
   }
 
+  /** Of slabs in use, the pages in which no object is left go back. */
+  @Test
+  void shrink_99PercentFreedAtRandom_pagesWithoutObjectsGoBack_theRestIsIntact() {
+    for (int size : new int[] {16, 24, 64, 100, 256, 1024, 4096}) {
+      try (Instance instance = Instance.create();
+          Scope _ = instance.handle("a").enter()) {
+        Kmalloc kmalloc = instance.kmalloc;
+        List<Long> objects = new ArrayList<>();
+        for (int i = 0; i < (16 << 20) / size; i++) {
+          long address = kmalloc.allocate(size);
+          Instance.fill(address, size, (byte) address >>> 3);
+          objects.add(address);
+        }
+        Collections.shuffle(objects, new Random(size));
+        List<Long> kept = new ArrayList<>(objects.subList(0, objects.size() / 100));
+        objects.subList(kept.size(), objects.size()).forEach(kmalloc::free);
+        Set<Long> pagesInUse = new HashSet<>();
+        for (long address : kept) {
+          for (long at = address; at < address + size; at += 8) {
+            pagesInUse.add(at >>> 12);
+          }
+        }
+        long before = kmalloc.info().mappedBytes();
+        long returnable = before - pagesInUse.size() * Instance.PAGE;
+        long returned = kmalloc.shrink();
+        assertTrue(
+            returned >= returnable * 9 / 10,
+            "size=" + size + " returned=" + returned + " returnable=" + returnable);
+        assertEquals(before - returned, kmalloc.info().mappedBytes());
+        for (long address : kept) {
+          assertEquals((byte) ((byte) address >>> 3), (byte) Instance.read(address, 0));
+          assertEquals((byte) ((byte) address >>> 3), (byte) Instance.read(address, size - 1));
+        }
+        for (int i = 0; i < 20_000; i++) {
+          kept.add(kmalloc.allocate(size)); // out of pages that were given back
+        }
+        assertTrue(kmalloc.info().mappedBytes() >= kept.size() * (long) size);
+        kept.forEach(kmalloc::free);
+        instance.assertNothingLeft();
+      }
+    }
+  }
+
+  @Test
+  void pagesOfPartialSlabs_goBackAfterATime() throws InterruptedException {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      List<Long> objects = new ArrayList<>();
+      try (Scope _ = instance.handle("a").enter()) {
+        for (int i = 0; i < 100_000; i++) {
+          objects.add(kmalloc.allocate(64));
+        }
+        for (int i = 0; i < objects.size(); i++) {
+          if (i % 512 != 0) {
+            kmalloc.free(objects.get(i)); // one object stays in each slab
+          }
+        }
+      }
+      long nrKept = (objects.size() + 511) / 512;
+      long deadline = System.nanoTime() + PATIENCE_NANOS;
+      while (kmalloc.info().mappedBytes() > 2 * nrKept * Instance.PAGE
+          && System.nanoTime() < deadline) {
+        Thread.sleep(50);
+      }
+      assertTrue(
+          kmalloc.info().mappedBytes() <= 2 * nrKept * Instance.PAGE,
+          () -> "kept: " + kmalloc.info());
+      for (int i = 0; i < objects.size(); i += 512) {
+        kmalloc.free(objects.get(i));
+      }
+      instance.assertNothingLeft();
+    }
+  }
+
   /** Inside a scope the caller's own slot is shrunk too. */
   @Test
   void shrink_insideAScope_nothingIsMapped() {

@@ -20,7 +20,7 @@ final class SlabListTest {
   private final SlabAllocator allocator = instance.kmalloc.allocator();
   private final SlotSlabs home = allocator.slabsOf(instance.root.slots().slot(0));
   private final SlabRange range = new SlabRange(new Mmap(), 1 << 30, new Srcu());
-  private final SlabList list = new SlabList(GEOMETRY);
+  private final SlabList list = new SlabList(GEOMETRY, false);
 
   @AfterEach
   void close() {
