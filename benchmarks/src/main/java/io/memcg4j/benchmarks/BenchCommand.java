@@ -16,6 +16,7 @@ import picocli.CommandLine.Unmatched;
     name = "bench",
     description = "Runs a benchmark.",
     subcommands = {
+      ArenaBench.class,
       KmallocBench.class,
       PercpuBench.class,
       TenantsBench.class,

@@ -15,6 +15,7 @@ public final class ForkMain {
   public static void main(String[] args) throws InterruptedException {
     Map<String, Double> metrics =
         switch (args[0]) {
+          case ArenaBench.NAME -> ArenaFork.measure(args);
           case KmallocBench.NAME -> KmallocFork.measure(args);
           case PercpuBench.NAME -> PercpuFork.measure(args);
           case TenantsBench.NAME -> TenantsFork.measure(args);

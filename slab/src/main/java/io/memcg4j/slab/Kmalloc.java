@@ -68,6 +68,7 @@ public final class Kmalloc implements AutoCloseable {
     this.allocator = allocator;
     this.percpuMemory = percpuMemory;
     this.sized = new SizedAllocator(allocator);
+    allocator.attach(new ArenaSessions(this));
   }
 
   /**

@@ -3,6 +3,7 @@ package io.memcg4j.slab;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
@@ -57,6 +58,16 @@ final class Mmap implements Mapper {
     } catch (Throwable t) {
       throw impossible(t);
     }
+  }
+
+  /**
+   * Memory of ours as a segment that lives as long as a session of the JDK.
+   *
+   * @param address any; a multiple of the alignment that the segment shall have
+   * @param session an arena of the JDK, open
+   */
+  static MemorySegment segment(long address, long nrBytes, Arena session) {
+    return MemorySegment.ofAddress(address).reinterpret(nrBytes, session, null);
   }
 
   private static MethodHandle function(String name, FunctionDescriptor descriptor) {

@@ -11,6 +11,7 @@ import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.PerCpu;
 import io.memcg4j.percpu.SlotWork;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -63,6 +64,7 @@ final class SlabAllocator {
   private final LargeObjects large;
   private final Magazines overflowMagazines;
   private final AtomicInteger nrAttached;
+  private @Nullable ArenaSessions arenas;
   private volatile boolean closed;
 
   /** Since when a slab counts as empty that was not needed between two trims. */
@@ -119,6 +121,15 @@ final class SlabAllocator {
 
   Vmalloc vmalloc() {
     return areas.get();
+  }
+
+  /** What shared arenas wait for. Once, before the allocator is used. */
+  void attach(ArenaSessions sessions) {
+    arenas = sessions;
+  }
+
+  ArenaSessions arenas() {
+    return Objects.requireNonNull(arenas, "not attached");
   }
 
   boolean isAccounted() {
@@ -576,6 +587,9 @@ final class SlabAllocator {
 
   /** Collects, returns empty slabs and gives their memory to the OS. Returns bytes given back. */
   long shrink() {
+    if (arenas != null) {
+      arenas.retireAll();
+    }
     deferredFrees.flush();
     Scope scope = registry.currentScope();
     if (scope == null || !scope.holdsSlot()) {
@@ -614,7 +628,10 @@ final class SlabAllocator {
   }
 
   boolean hasSomethingToPurge() {
-    if (range.retainedBytes() != 0 || !deferredFrees.isEmpty() || areas.hasSomethingToPurge()) {
+    if (range.retainedBytes() != 0
+        || !deferredFrees.isEmpty()
+        || areas.hasSomethingToPurge()
+        || (arenas != null && arenas.hasSomethingToRetire())) {
       return true;
     }
     for (int i = 0; i < registry.slots().nrSlots(); i++) {
@@ -630,6 +647,9 @@ final class SlabAllocator {
    * call, and gives the memory back of what was retired before a time.
    */
   void purge(long retiredUntilNanos) {
+    if (arenas != null) {
+      arenas.purge(retiredUntilNanos);
+    }
     deferredFrees.flush();
     trimNanos = retiredUntilNanos;
     registry.slots().submit(trim);
