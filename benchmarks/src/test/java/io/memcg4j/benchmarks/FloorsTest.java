@@ -17,13 +17,32 @@ import org.junit.jupiter.params.provider.ValueSource;
 final class FloorsTest {
   private static final String ROOT = "io.memcg4j";
 
+  private static final String[] JVM_MANAGEMENT = {"java.lang.management..", "javax.management.."};
+
   /** From the lowest up. */
-  private static final List<String> FLOORS = List.of("percpu", "memcg", "objcg", "slab");
+  private static final List<String> FLOORS = List.of("percpu", "memcg", "objcg", "slab", "leak");
 
   @ParameterizedTest
-  @ValueSource(strings = {"percpu", "memcg", "objcg", "slab"})
+  @ValueSource(strings = {"percpu", "memcg", "objcg", "slab", "leak"})
   void floor_usesOnlyFloorsBelow(String floor) {
     rule(ROOT, FLOORS, floor).check(classesBelow(ROOT + "." + floor));
+  }
+
+  /**
+   * The one part of the JDK outside its base, for the one thing that only the JVM can do: write a
+   * heap dump. Its module is optional at run time, so one class alone may name it.
+   */
+  @Test
+  void leak_namesTheJvmsManagementInOneClassOnly() {
+    classes()
+        .that()
+        .resideInAPackage(ROOT + "..")
+        .and()
+        .doNotHaveSimpleName("HotSpotDump")
+        .should()
+        .onlyDependOnClassesThat()
+        .resideOutsideOfPackages(JVM_MANAGEMENT)
+        .check(classesBelow(ROOT + ".leak"));
   }
 
   @Test
@@ -44,6 +63,9 @@ final class FloorsTest {
 
   private static ArchRule rule(String root, List<String> floors, String floor) {
     List<String> allowed = new ArrayList<>(List.of("java..", "jdk.jfr..", "org.jspecify.."));
+    if (floor.equals("leak")) {
+      allowed.addAll(List.of(JVM_MANAGEMENT));
+    }
     for (String below : floors.subList(0, floors.indexOf(floor) + 1)) {
       allowed.add(root + "." + below + "..");
     }

@@ -1,0 +1,31 @@
+package io.memcg4j.leak;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
+
+/** The checksum of memory that may be unmapped meanwhile. */
+final class ForeignChecksum {
+  private static final int COPY_BYTES = 1 << 16;
+
+  private ForeignChecksum() {}
+
+  /** The checksum; null if a page is missing. */
+  static @Nullable Integer of(long address, long nrBytes) {
+    CRC32C crc = new CRC32C();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment copy = arena.allocate(Math.min(COPY_BYTES, nrBytes), Long.BYTES);
+      MemorySegment vectors = arena.allocate(Memory.vectorBytes(), Long.BYTES);
+      for (long done = 0; done < nrBytes; ) {
+        MemorySegment piece = copy.asSlice(0, Math.min(copy.byteSize(), nrBytes - done));
+        if (Memory.read(address + done, piece, vectors) != piece.byteSize()) {
+          return null;
+        }
+        crc.update(piece.asByteBuffer());
+        done += piece.byteSize();
+      }
+    }
+    return (int) crc.getValue();
+  }
+}

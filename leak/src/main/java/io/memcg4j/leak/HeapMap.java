@@ -1,0 +1,142 @@
+package io.memcg4j.leak;
+
+import io.memcg4j.slab.ObjectSnapshot;
+
+/**
+ * What a slab allocator had allocated at one moment, in flat arrays. Immutable but for its arrays.
+ */
+final class HeapMap {
+  /*
+   * Layout     one range of addresses in chunks; slabOfChunk[chunk] is the slab that covers it, -1 if
+   *            none does. geometry holds GEOMETRY longs for each slab, one cache line for two, since a
+   *            pointer needs them all: its base, the bytes covered with objects, the factor that makes
+   *            an offset an index, and its first bitmap word with log2 of the objects per word.
+   *            A word of the bitmaps has the bits of that many neighbours.
+   * Invariant  index = (offset * magic) >>> 32, and 0 for a large object, whose magic is 0. Bits that
+   *            stand for no object are 0. old is a part of live.
+   */
+  static final int GEOMETRY = 4;
+  static final int BASE = 0;
+  static final int USABLE = 1;
+  static final int MAGIC = 2;
+  static final int WORDS = 3;
+  static final int SHIFT_BITS = 8;
+  static final int MAGIC_SHIFT = 32;
+
+  final long base;
+  final long rangeBytes;
+  final int chunkShift;
+  final int[] slabOfChunk;
+  final long[] geometry;
+
+  /** Of each slab: bytes from one object to the next; of a large object: all its bytes. */
+  final long[] objectBytes;
+
+  /** Of each slab: words of its bitmap. */
+  final int[] nrWords;
+
+  /** Of each word: its objects that are allocated. */
+  final long[] live;
+
+  /**
+   * Of each word: its objects that were allocated before the previous scan began, and not since.
+   */
+  final long[] old;
+
+  HeapMap(
+      long base,
+      int chunkShift,
+      int[] slabOfChunk,
+      long[] geometry,
+      long[] objectBytes,
+      int[] nrWords,
+      long[] live,
+      long[] old) {
+    this.base = base;
+    this.chunkShift = chunkShift;
+    this.slabOfChunk = slabOfChunk;
+    this.geometry = geometry;
+    this.objectBytes = objectBytes;
+    this.nrWords = nrWords;
+    this.live = live;
+    this.old = old;
+    rangeBytes = (long) slabOfChunk.length << chunkShift;
+  }
+
+  static HeapMap of(ObjectSnapshot snapshot) {
+    int nrSlabs = snapshot.nrSlabs();
+    long[] geometry = new long[nrSlabs * GEOMETRY];
+    int[] firstWord = snapshot.firstWord();
+    int[] nrWords = new int[nrSlabs];
+    for (int slab = 0; slab < nrSlabs; slab++) {
+      int at = slab * GEOMETRY;
+      geometry[at + BASE] = snapshot.slabBase()[slab];
+      geometry[at + USABLE] = snapshot.usableBytes()[slab];
+      geometry[at + MAGIC] = snapshot.magic()[slab];
+      geometry[at + WORDS] = ((long) firstWord[slab] << SHIFT_BITS) | snapshot.wordShift()[slab];
+      nrWords[slab] = firstWord[slab + 1] - firstWord[slab];
+    }
+    return new HeapMap(
+        snapshot.base(),
+        snapshot.chunkShift(),
+        snapshot.slabOfChunk(),
+        geometry,
+        snapshot.objectSize(),
+        nrWords,
+        snapshot.live(),
+        snapshot.old());
+  }
+
+  int nrSlabs() {
+    return objectBytes.length;
+  }
+
+  int firstWord(int slab) {
+    return (int) (geometry[slab * GEOMETRY + WORDS] >>> SHIFT_BITS);
+  }
+
+  int wordShift(int slab) {
+    return (int) (geometry[slab * GEOMETRY + WORDS] & ((1 << SHIFT_BITS) - 1));
+  }
+
+  long slabBase(int slab) {
+    return geometry[slab * GEOMETRY + BASE];
+  }
+
+  /** The address of the object of a bit. */
+  long address(int slab, int word, int bit) {
+    long index = ((long) (word - firstWord(slab)) << wordShift(slab)) + bit;
+    return slabBase(slab) + index * objectBytes[slab];
+  }
+
+  /** The slab of an address; -1 if none, or if the address is behind the last object. */
+  int findSlab(long address) {
+    long offset = address - base;
+    if (Long.compareUnsigned(offset, rangeBytes) >= 0) {
+      return -1;
+    }
+    int slab = slabOfChunk[(int) (offset >>> chunkShift)];
+    return slab >= 0 && address - slabBase(slab) < geometry[slab * GEOMETRY + USABLE] ? slab : -1;
+  }
+
+  /** The object that an address in a slab lies in, counted from the slab's first. */
+  long indexOf(int slab, long address) {
+    return ((address - slabBase(slab)) * geometry[slab * GEOMETRY + MAGIC]) >>> MAGIC_SHIFT;
+  }
+
+  int wordOf(int slab, long index) {
+    return firstWord(slab) + (int) (index >>> wordShift(slab));
+  }
+
+  long bitOf(int slab, long index) {
+    return 1L << (index & ((1L << wordShift(slab)) - 1));
+  }
+
+  long nrLive() {
+    long nrLive = 0;
+    for (long word : live) {
+      nrLive += Long.bitCount(word);
+    }
+    return nrLive;
+  }
+}

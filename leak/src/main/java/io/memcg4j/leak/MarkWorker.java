@@ -1,0 +1,286 @@
+package io.memcg4j.leak;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/** One thread that looks into gray blocks until there are none. */
+final class MarkWorker {
+  private static final MemorySegment ALL = Memory.ALL;
+  private static final int WORD = Long.BYTES;
+
+  // A piece is what is read without a look at whether to stop or to rest.
+  private static final int PIECE_BYTES = 1 << 20;
+  private static final int COPY_BYTES = 1 << 16;
+  private static final int SLABS_PER_REST = 32;
+  private static final int SPINS = 1000;
+  private static final long WAIT_NANOS = 50_000;
+
+  private final Marker marker;
+  private final HeapMap map;
+  private final Pace pace;
+  private final boolean hasSpecials;
+  private final long min;
+  private final long span;
+
+  private @Nullable MemorySegment copy;
+  private @Nullable MemorySegment vectors;
+  private int cursor;
+  private long sinceNanos;
+
+  long nrObjects;
+  long nrBytes;
+  long nrUnreadable;
+
+  MarkWorker(Marker marker, Pace pace, int firstSlab) {
+    this.marker = marker;
+    this.pace = pace;
+    map = marker.map;
+    hasSpecials = !marker.specials.isEmpty();
+    min = marker.min;
+    span = marker.span;
+    cursor = firstSlab >>> 6;
+  }
+
+  /** Looks into gray blocks, and into those that become gray by it, until there are none. */
+  void drain() {
+    sinceNanos = System.nanoTime();
+    try (Arena arena = Arena.ofConfined()) {
+      do {
+        visitRanges(arena);
+        if (marker.isShared) {
+          visitSlabsWithOthers();
+        } else {
+          visitSlabs();
+        }
+      } while (marker.hasRange());
+    } finally {
+      copy = null;
+      vectors = null;
+    }
+  }
+
+  /** Makes the other workers stop. */
+  void abort() {
+    marker.isAborted = true;
+  }
+
+  private void visitSlabs() {
+    long[] pending = marker.pending;
+    int nrVisits = 0;
+    for (int idle = 0; idle <= pending.length && pending.length > 0; idle++) {
+      while (pending[cursor] != 0) {
+        int bit = Long.numberOfTrailingZeros(pending[cursor]);
+        pending[cursor] &= pending[cursor] - 1;
+        visit(cursor * Long.SIZE + bit);
+        idle = 0;
+        rest(++nrVisits);
+      }
+      cursor = cursor + 1 == pending.length ? 0 : cursor + 1;
+    }
+  }
+
+  private void visitSlabsWithOthers() {
+    int nrVisits = 0;
+    int idle = 0;
+    while (marker.active.get() > 0 && !marker.isAborted) {
+      if (visitNext()) {
+        idle = 0;
+        rest(++nrVisits);
+      } else if (++idle < SPINS) {
+        Thread.onSpinWait();
+      } else {
+        pace.check();
+        LockSupport.parkNanos(this, WAIT_NANOS);
+      }
+    }
+  }
+
+  /** Visits the next pending slab, round the whole map once. */
+  private boolean visitNext() {
+    int length = marker.pending.length;
+    for (int n = length; n > 0; n--) {
+      long bits = marker.pendingVolatile(cursor);
+      while (bits != 0) {
+        long bit = Long.lowestOneBit(bits);
+        int slab = cursor * Long.SIZE + Long.numberOfTrailingZeros(bit);
+        if (marker.claim(slab)) {
+          try {
+            visit(slab);
+          } finally {
+            marker.active.getAndDecrement();
+          }
+          return true;
+        }
+        bits &= ~bit;
+      }
+      cursor = cursor + 1 == length ? 0 : cursor + 1;
+    }
+    return false;
+  }
+
+  private void rest(int nrVisits) {
+    if (nrVisits % SLABS_PER_REST == 0) {
+      sinceNanos = pace.rest(sinceNanos);
+    }
+  }
+
+  private void visit(int slab) {
+    int word = map.firstWord(slab);
+    int end = word + map.nrWords[slab];
+    long objectBytes = map.objectBytes[slab];
+    long stride = objectBytes << map.wordShift(slab);
+    long address = map.slabBase(slab);
+    for (; word < end; word++, address += stride) {
+      long bits = takeGray(word);
+      while (bits != 0) {
+        // Neighbours are read as one.
+        int first = Long.numberOfTrailingZeros(bits);
+        int count = Long.numberOfTrailingZeros(~(bits >>> first));
+        long run = address + first * objectBytes;
+        if (hasSpecials) {
+          count = 1;
+          visitSpecial(run, objectBytes);
+        } else if (stride > PIECE_BYTES) {
+          count = 1;
+          visitObject(run, objectBytes);
+        } else {
+          nrObjects += count;
+          nrBytes += count * objectBytes;
+          scan(run, (int) (count * objectBytes) / WORD);
+        }
+        bits &= first + count < Long.SIZE ? -1L << (first + count) : 0;
+      }
+    }
+  }
+
+  private long takeGray(int word) {
+    if (marker.isShared) {
+      return marker.takeGray(word);
+    }
+    long bits = marker.gray[word];
+    marker.gray[word] = 0;
+    return bits;
+  }
+
+  private void visitSpecial(long object, long objectBytes) {
+    Attributes attributes = marker.specials.of(object);
+    if (attributes == null || (attributes.areas.isEmpty() && !attributes.noScan)) {
+      visitObject(object, objectBytes);
+    } else if (!attributes.noScan) {
+      for (Attributes.Area area : attributes.areas) {
+        long offset = Math.min(area.offset(), objectBytes);
+        visitObject(object + offset, Math.min(area.nrBytes(), objectBytes - offset));
+      }
+    }
+  }
+
+  /** Looks at a part of an object, in pieces. */
+  private void visitObject(long from, long length) {
+    nrObjects++;
+    nrBytes += length;
+    long end = from + length;
+    for (long at = (from + WORD - 1) & -WORD; at < end; at += PIECE_BYTES) {
+      scan(at, (int) (Math.min(PIECE_BYTES, end - at) / WORD));
+      if (length > PIECE_BYTES) {
+        sinceNanos = pace.rest(sinceNanos);
+      }
+    }
+  }
+
+  /** Looks at memory of slabs; everything that a word needs is in locals. */
+  private void scan(long address, int nrWords) {
+    Marker to = marker;
+    long lowest = min;
+    long length = span;
+    long base = map.base;
+    long rangeBytes = map.rangeBytes;
+    int chunkShift = map.chunkShift;
+    int[] slabOfChunk = map.slabOfChunk;
+    long[] geometry = map.geometry;
+    long[] white = to.white;
+    for (int i = 0; i < nrWords; i++) {
+      long value = ALL.get(JAVA_LONG_UNALIGNED, address + (long) i * WORD);
+      long offset = value - base;
+      if (Long.compareUnsigned(offset, rangeBytes) >= 0) {
+        if (Long.compareUnsigned(value - lowest, length) < 0) {
+          to.mark(value, 0, 0);
+        }
+        continue;
+      }
+      int slab = slabOfChunk[(int) (offset >>> chunkShift)];
+      if (slab < 0) {
+        continue;
+      }
+      // As Marker.mark.
+      int at = slab * HeapMap.GEOMETRY;
+      long inSlab = value - geometry[at + HeapMap.BASE];
+      if (inSlab >= geometry[at + HeapMap.USABLE]) {
+        continue;
+      }
+      long index = (inSlab * geometry[at + HeapMap.MAGIC]) >>> HeapMap.MAGIC_SHIFT;
+      long words = geometry[at + HeapMap.WORDS];
+      int word = (int) (words >>> HeapMap.SHIFT_BITS) + (int) (index >>> (int) words);
+      long bit = 1L << (index & ((1L << (int) words) - 1));
+      if ((white[word] & bit) != 0) {
+        to.markObject(slab, word, bit);
+      }
+    }
+  }
+
+  // ---- outside the slabs
+
+  private void visitRanges(Arena arena) {
+    for (int range = marker.takeRange(); range >= 0; range = marker.takeRange()) {
+      long start = marker.ranges.start(range);
+      Attributes attributes = marker.specials.of(start);
+      long length = marker.ranges.end(range) - start;
+      if (attributes == null || (attributes.areas.isEmpty() && !attributes.noScan)) {
+        visitForeign(arena, range, start, length);
+      } else if (!attributes.noScan) {
+        for (Attributes.Area area : attributes.areas) {
+          long offset = Math.min(area.offset(), length);
+          visitForeign(arena, range, start + offset, Math.min(area.nrBytes(), length - offset));
+        }
+      }
+    }
+  }
+
+  /** Looks at memory that may be unmapped meanwhile: at a copy, as far as one can be made. */
+  private void visitForeign(Arena arena, int range, long from, long length) {
+    MemorySegment into = copy;
+    MemorySegment vector = vectors;
+    if (into == null || vector == null) {
+      into = arena.allocate(COPY_BYTES, WORD);
+      vector = arena.allocate(Memory.vectorBytes(), WORD);
+      copy = into;
+      vectors = vector;
+    }
+    nrObjects++;
+    long start = marker.ranges.start(range);
+    long rangeEnd = marker.ranges.end(range);
+    long end = from + length;
+    for (long at = (from + WORD - 1) & -WORD; end - at >= WORD; at += COPY_BYTES) {
+      long wanted = Math.min(COPY_BYTES, (end - at) & -WORD);
+      long copied = Memory.read(at, into.asSlice(0, wanted), vector);
+      nrBytes += copied;
+      if (copied < wanted) {
+        nrUnreadable++;
+      }
+      for (long offset = 0; copied - offset >= WORD; offset += WORD) {
+        long value = into.get(JAVA_LONG, offset);
+        if (Long.compareUnsigned(value - min, span) < 0) {
+          marker.mark(value, start, rangeEnd);
+        }
+      }
+      sinceNanos = pace.rest(sinceNanos);
+      if (copied < wanted) {
+        return;
+      }
+    }
+  }
+}

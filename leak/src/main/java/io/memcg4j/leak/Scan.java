@@ -1,0 +1,306 @@
+package io.memcg4j.leak;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.function.LongConsumer;
+import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
+
+/** One scan: marks from the roots, and tells which blocks nobody refers to. */
+final class Scan {
+  /*
+   * Steps      mark from the roots; what is white and young, or white and changed since the last scan,
+   *            is gray for this scan; mark on. What is white then is suspect. If there are suspects, all
+   *            again from fresh roots, without the look at contents; a suspect that is white again and
+   *            was allocated all the time is unreferenced.
+   * Invariant  a block is unreferenced only if it was white, old and of unchanged contents in two scans
+   *            that follow each other, and white in the second pass of the later one.
+   * Not        that a block is found whose address happens to stand somewhere.
+   * guaranteed
+   * Origin     the steps of kmemleak's scan, with the confirmation of 2026.
+   */
+  private static final int CHECK_INTERVAL = 1 << 12;
+  private static final long MAX_PIECE_BYTES = 1L << 30;
+
+  /** Where references come from that are in no block. */
+  interface Roots {
+    /** Calls the sink with every word in {@code [min, max)} that may be a reference. */
+    HeapRoots read(long min, long max, LongConsumer sink, Pace pace);
+
+    /** There are none but the gray blocks. */
+    Roots NONE = (min, max, sink, pace) -> HeapRoots.NONE;
+  }
+
+  /** What is allocated, anew for each pass. */
+  interface Source {
+    HeapMap map();
+
+    RangeMap ranges();
+  }
+
+  /** Work done and blocks found. */
+  record Result(
+      List<Found> found,
+      IdTable<Suspect> suspects,
+      HeapRoots heapRoots,
+      long markNanos,
+      long nrBlocks,
+      long nrScanned,
+      long nrScannedBytes,
+      long nrUnreadable,
+      int nrPasses) {}
+
+  /** A block that nobody refers to. */
+  record Found(long address, long nrBytes, int slab, int word, int checksum) {}
+
+  private final Source source;
+  private final Roots roots;
+  private final Marker.Specials specials;
+  private final Pace pace;
+  private final int nrWorkers;
+  private final IdTable<Suspect> before;
+  private final long oldBirth;
+
+  private final CRC32C crc = new CRC32C();
+  private HeapRoots heapRoots = HeapRoots.NONE;
+  private long markNanos;
+  private long nrScanned;
+  private long nrScannedBytes;
+  private long nrUnreadable;
+
+  /**
+   * A scan.
+   *
+   * @param before what the last scan remembered
+   * @param oldBirth ranges that were registered in this scan or an earlier one are old; -1 if none
+   *     is
+   */
+  Scan(
+      Source source,
+      Roots roots,
+      Marker.Specials specials,
+      Pace pace,
+      int nrWorkers,
+      IdTable<Suspect> before,
+      long oldBirth) {
+    this.source = source;
+    this.roots = roots;
+    this.specials = specials;
+    this.pace = pace;
+    this.nrWorkers = nrWorkers;
+    this.before = before;
+    this.oldBirth = oldBirth;
+  }
+
+  /**
+   * Runs it.
+   *
+   * @param isOld whether the bits of the map that tell old objects may be relied on
+   * @throws CancellationException if the pace says so; nothing is remembered then
+   * @throws HeapDumpException if the Java heap cannot be read
+   */
+  Result run(boolean isOld) {
+    IdTable<Suspect> remembered = new IdTable<>();
+    Marker first = marker();
+    markFromRoots(first);
+    List<Found> suspects = grayTheYoungAndChanged(first, isOld, remembered);
+    timedDrain(first);
+    suspects.removeIf(suspect -> !isWhite(first, suspect));
+    List<Found> found = new ArrayList<>();
+    int nrPasses = 1;
+    if (!suspects.isEmpty()) {
+      nrPasses = 2;
+      Marker second = marker();
+      markFromRoots(second);
+      for (Found suspect : suspects) {
+        Found again = confirm(second, suspect);
+        if (again != null) {
+          found.add(again);
+        }
+      }
+    }
+    for (Found one : found) {
+      Suspect last = before.get(one.address());
+      int nrUnreferenced = last == null ? 1 : last.nrUnreferenced() + 1;
+      boolean reported = last != null && last.isReported();
+      remembered.put(one.address(), new Suspect(one.checksum(), nrUnreferenced, reported));
+    }
+    before.forEach((address, last) -> {
+      if (last.isReported() && !remembered.contains(address) && isStillThere(first, address)) {
+        remembered.put(address, Suspect.withoutChecksum(true));
+      }
+    });
+    long nrBlocks = first.map.nrLive() + first.ranges.size();
+    return new Result(
+        found,
+        remembered,
+        heapRoots,
+        markNanos,
+        nrBlocks,
+        nrScanned,
+        nrScannedBytes,
+        nrUnreadable,
+        nrPasses);
+  }
+
+  private Marker marker() {
+    return new Marker(source.map(), source.ranges(), specials, nrWorkers > 1);
+  }
+
+  private void markFromRoots(Marker marker) {
+    HeapRoots read =
+        roots.read(marker.min, marker.min + marker.span, value -> marker.mark(value, 0, 0), pace);
+    heapRoots = read.after(heapRoots);
+    timedDrain(marker);
+  }
+
+  private void timedDrain(Marker marker) {
+    long start = System.nanoTime();
+    drain(marker);
+    markNanos += System.nanoTime() - start;
+  }
+
+  private void drain(Marker marker) {
+    pace.check();
+    List<MarkWorker> workers = new ArrayList<>();
+    for (int i = 0; i < nrWorkers; i++) {
+      int firstSlab = (int) ((long) marker.map.nrSlabs() * i / nrWorkers);
+      workers.add(new MarkWorker(marker, pace, firstSlab));
+    }
+    if (marker.isShared) {
+      marker.startWorkers();
+      Workers.run(workers);
+      // Ranges found at the very end by one worker after the others had gone.
+      while (marker.hasRange() || marker.active.get() > 0) {
+        workers.getFirst().drain();
+      }
+    } else {
+      workers.getFirst().drain();
+    }
+    for (MarkWorker worker : workers) {
+      nrScanned += worker.nrObjects;
+      nrScannedBytes += worker.nrBytes;
+      nrUnreadable += worker.nrUnreadable;
+    }
+  }
+
+  /** What stays white here is suspect, unless something that turns gray here refers to it. */
+  private List<Found> grayTheYoungAndChanged(
+      Marker marker, boolean isOld, IdTable<Suspect> remembered) {
+    List<Found> suspects = new ArrayList<>();
+    HeapMap map = marker.map;
+    long nrLooked = 0;
+    for (int slab = 0; slab < map.nrSlabs(); slab++) {
+      int first = map.firstWord(slab);
+      for (int word = first; word < first + map.nrWords[slab]; word++) {
+        long white = marker.white[word];
+        if (white == 0) {
+          continue;
+        }
+        long old = isOld ? map.old[word] : 0;
+        long gray = 0;
+        for (long bits = white; bits != 0; bits &= bits - 1) {
+          if ((nrLooked++ & (CHECK_INTERVAL - 1)) == 0) {
+            pace.check();
+          }
+          long bit = Long.lowestOneBit(bits);
+          long address = map.address(slab, word, Long.numberOfTrailingZeros(bits));
+          long nrBytes = map.objectBytes[slab];
+          int checksum = checksum(address, nrBytes);
+          if (isUnchanged(address, checksum, remembered) && (old & bit) != 0) {
+            suspects.add(new Found(address, nrBytes, slab, word, checksum));
+          } else {
+            gray |= bit;
+          }
+        }
+        if (gray != 0) {
+          marker.grayObjects(slab, word, gray);
+        }
+      }
+    }
+    for (int range = 0; range < marker.ranges.size(); range++) {
+      addRange(marker, range, remembered, suspects);
+    }
+    return suspects;
+  }
+
+  private void addRange(
+      Marker marker, int range, IdTable<Suspect> remembered, List<Found> suspects) {
+    if (!marker.isWhiteRange(range)) {
+      return;
+    }
+    long start = marker.ranges.start(range);
+    long nrBytes = marker.ranges.end(range) - start;
+    Integer checksum = ForeignChecksum.of(start, nrBytes);
+    if (checksum != null
+        && isUnchanged(start, checksum, remembered)
+        && marker.ranges.birth(range) <= oldBirth) {
+      suspects.add(new Found(start, nrBytes, -1, range, checksum));
+    } else {
+      marker.grayRange(range);
+    }
+  }
+
+  /** Compares with the last scan's checksum, and remembers this one's. */
+  private boolean isUnchanged(long address, int checksum, IdTable<Suspect> remembered) {
+    Suspect last = before.get(address);
+    boolean unchanged = last != null && last.isOf(checksum);
+    boolean reported = last != null && last.isReported();
+    remembered.put(address, new Suspect(checksum, 0, reported));
+    return unchanged;
+  }
+
+  private int checksum(long address, long nrBytes) {
+    crc.reset();
+    for (long done = 0; done < nrBytes; done += MAX_PIECE_BYTES) {
+      long piece = Math.min(MAX_PIECE_BYTES, nrBytes - done);
+      crc.update(Memory.ALL.asSlice(address + done, piece).asByteBuffer());
+    }
+    return (int) crc.getValue();
+  }
+
+  /** Whether the block at an address is the one that was there in the last scan. */
+  private static boolean isStillThere(Marker marker, long address) {
+    HeapMap map = marker.map;
+    int slab = map.findSlab(address);
+    if (slab < 0) {
+      return marker.ranges.find(address) >= 0;
+    }
+    long index = map.indexOf(slab, address);
+    return (map.old[map.wordOf(slab, index)] & map.bitOf(slab, index)) != 0;
+  }
+
+  private static boolean isWhite(Marker marker, Found block) {
+    if (block.slab() < 0) {
+      return marker.isWhiteRange(block.word());
+    }
+    long index = marker.map.indexOf(block.slab(), block.address());
+    return (marker.white[block.word()] & marker.map.bitOf(block.slab(), index)) != 0;
+  }
+
+  /** The block as the second pass sees it, if it is still the same one and still white. */
+  private static @Nullable Found confirm(Marker second, Found suspect) {
+    long address = suspect.address();
+    if (suspect.slab() < 0) {
+      int range = second.ranges.find(address);
+      return range >= 0
+              && second.ranges.start(range) == address
+              && second.ranges.end(range) - address == suspect.nrBytes()
+              && second.isWhiteRange(range)
+          ? new Found(address, suspect.nrBytes(), -1, range, suspect.checksum())
+          : null;
+    }
+    HeapMap map = second.map;
+    int slab = map.findSlab(address);
+    if (slab < 0 || map.objectBytes[slab] != suspect.nrBytes()) {
+      return null;
+    }
+    long index = map.indexOf(slab, address);
+    int word = map.wordOf(slab, index);
+    long bit = map.bitOf(slab, index);
+    return (second.white[word] & map.old[word] & bit) != 0
+        ? new Found(address, suspect.nrBytes(), slab, word, suspect.checksum())
+        : null;
+  }
+}

@@ -1,0 +1,21 @@
+package io.memcg4j.leak;
+
+/**
+ * What is remembered of a block from one scan to the next, if nobody referred to it.
+ *
+ * @param checksum of the contents when it was last found unreferenced
+ * @param nrUnreferenced scans in a row that found it unreferenced, contents unchanged, in both
+ *     passes; {@link #NO_CHECKSUM} if the checksum is none, so that no contents equal it
+ * @param isReported whether it has been reported as new, which happens once
+ */
+record Suspect(int checksum, int nrUnreferenced, boolean isReported) {
+  static final int NO_CHECKSUM = -1;
+
+  static Suspect withoutChecksum(boolean isReported) {
+    return new Suspect(0, NO_CHECKSUM, isReported);
+  }
+
+  boolean isOf(int otherChecksum) {
+    return nrUnreferenced != NO_CHECKSUM && checksum == otherChecksum;
+  }
+}

@@ -1,0 +1,133 @@
+package io.memcg4j.leak;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
+
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** Slabs in native memory, with objects allocated by hand: what a scan sees of an allocator. */
+final class FakeHeap implements Scan.Source, AutoCloseable {
+  static final int CHUNK_SHIFT = 15;
+  static final int CHUNK = 1 << CHUNK_SHIFT;
+
+  private record FakeSlab(
+      long base, int nrChunks, long objectBytes, long usable, long magic, int shift, int first) {}
+
+  private final Arena arena = Arena.ofShared();
+  private final List<FakeSlab> slabs = new ArrayList<>();
+  private final int[] slabOfChunk;
+  private int nextChunk;
+  private long[] live = {};
+  private long[] old = {};
+  final long base;
+  RangeMap ranges = RangeMap.EMPTY;
+
+  FakeHeap(int nrChunks) {
+    base = arena.allocate((long) nrChunks * CHUNK, CHUNK).address();
+    slabOfChunk = new int[nrChunks];
+    Arrays.fill(slabOfChunk, -1);
+  }
+
+  long foreign(long nrBytes) {
+    return arena.allocate(nrBytes, 8).address();
+  }
+
+  /** Adds a slab of small objects, all free. */
+  int addSlab(int objectBytes, int nrChunks) {
+    int shift = 0;
+    while (shift < 6 && objectBytes << (shift + 1) <= 4096) {
+      shift++;
+    }
+    int nrWords = Math.min(64, (nrChunks * CHUNK / objectBytes) >>> shift);
+    long usable = ((long) nrWords << shift) * objectBytes;
+    return add(
+        nrChunks,
+        objectBytes,
+        usable,
+        ((1L << 32) + objectBytes - 1) / objectBytes,
+        shift,
+        nrWords);
+  }
+
+  int addLarge(long nrBytes) {
+    int nrChunks = (int) ((nrBytes + CHUNK - 1) / CHUNK);
+    return add(nrChunks, nrBytes, nrBytes, 0, 0, 1);
+  }
+
+  private int add(int nrChunks, long objectBytes, long usable, long magic, int shift, int nrWords) {
+    int slab = slabs.size();
+    long at = base + (long) nextChunk * CHUNK;
+    slabs.add(new FakeSlab(at, nrChunks, objectBytes, usable, magic, shift, live.length));
+    Arrays.fill(slabOfChunk, nextChunk, nextChunk + nrChunks, slab);
+    nextChunk += nrChunks;
+    live = Arrays.copyOf(live, live.length + nrWords);
+    old = Arrays.copyOf(old, live.length);
+    return slab;
+  }
+
+  int nrObjects(int slab) {
+    FakeSlab s = slabs.get(slab);
+    return (int) (s.usable / s.objectBytes);
+  }
+
+  /** Allocates an object by its number in the slab; it is young. */
+  long allocate(int slab, int index) {
+    FakeSlab s = slabs.get(slab);
+    live[s.first + (index >>> s.shift)] |= 1L << (index & ((1 << s.shift) - 1));
+    return s.base + index * s.objectBytes;
+  }
+
+  void free(int slab, int index) {
+    FakeSlab s = slabs.get(slab);
+    long bit = 1L << (index & ((1 << s.shift) - 1));
+    live[s.first + (index >>> s.shift)] &= ~bit;
+    old[s.first + (index >>> s.shift)] &= ~bit;
+  }
+
+  /** Everything that is allocated now is old from here on. */
+  void age() {
+    old = live.clone();
+  }
+
+  static void put(long address, long value) {
+    Memory.ALL.set(JAVA_LONG_UNALIGNED, address, value);
+  }
+
+  @Override
+  public HeapMap map() {
+    long[] geometry = new long[slabs.size() * HeapMap.GEOMETRY];
+    long[] objectBytes = new long[slabs.size()];
+    int[] nrWords = new int[slabs.size()];
+    for (int i = 0; i < slabs.size(); i++) {
+      FakeSlab s = slabs.get(i);
+      geometry[i * HeapMap.GEOMETRY + HeapMap.BASE] = s.base;
+      geometry[i * HeapMap.GEOMETRY + HeapMap.USABLE] = s.usable;
+      geometry[i * HeapMap.GEOMETRY + HeapMap.MAGIC] = s.magic;
+      geometry[i * HeapMap.GEOMETRY + HeapMap.WORDS] =
+          ((long) s.first << HeapMap.SHIFT_BITS) | s.shift;
+      objectBytes[i] = s.objectBytes;
+      nrWords[i] = (i + 1 < slabs.size() ? slabs.get(i + 1).first : live.length) - s.first;
+    }
+    return new HeapMap(
+        base,
+        CHUNK_SHIFT,
+        slabOfChunk.clone(),
+        geometry,
+        objectBytes,
+        nrWords,
+        live.clone(),
+        old.clone());
+  }
+
+  @Override
+  public RangeMap ranges() {
+    return ranges;
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}
