@@ -522,7 +522,8 @@ final class SlotSlabs {
     for (SlabList list : byCache) {
       if (list != null) {
         list.trim(range, emptySinceNanos);
-        more |= list.discardPages(range, false) | list.nrEmpty() != 0;
+        more |= list.discardPages(range, false);
+        more |= list.nrEmpty() != 0;
       }
     }
     hasEmptySlabs = more;

@@ -84,8 +84,10 @@ final class ArenaMapperTest {
           sizes.add(size);
         } else if (!objects.isEmpty()) {
           int victim = random.nextInt(objects.size());
-          long address = objects.remove(victim);
-          int size = sizes.remove(victim);
+          long address = objects.set(victim, objects.getLast());
+          int size = sizes.set(victim, sizes.getLast());
+          objects.removeLast();
+          sizes.removeLast();
           assertEquals((byte) size, Instance.read(address, 0));
           assertEquals((byte) size, Instance.read(address, size - 1));
           bound.free(address);

@@ -105,7 +105,7 @@ final class GiveBackTest {
           }
         }
       }
-      long nrKept = (objects.size() + 511) / 512;
+      long nrKept = (objects.size() + 511L) / 512;
       long deadline = System.nanoTime() + PATIENCE_NANOS;
       while (kmalloc.info().mappedBytes() > 2 * nrKept * Instance.PAGE
           && System.nanoTime() < deadline) {
