@@ -3,6 +3,7 @@ package io.memcg4j.benchmarks;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -25,6 +26,7 @@ final class CaseBench {
   private final BenchOptions options;
   private final List<Step> steps;
   private final List<Metric> metrics;
+  private final Map<String, List<String>> jvmOptions = new HashMap<>();
 
   CaseBench(String bench, BenchOptions options, List<Step> steps, List<Metric> metrics) {
     this.bench = bench;
@@ -43,6 +45,19 @@ final class CaseBench {
     return steps;
   }
 
+  /** Cases that begin so run with more options for the JVM. */
+  CaseBench withOptions(String casePrefix, List<String> options) {
+    jvmOptions.put(casePrefix, options);
+    return this;
+  }
+
+  private List<String> optionsOf(Step step) {
+    return jvmOptions.entrySet().stream()
+        .filter(entry -> step.caseName().startsWith(entry.getKey()))
+        .flatMap(entry -> entry.getValue().stream())
+        .toList();
+  }
+
   void run(PrintWriter out, String title) throws IOException, InterruptedException {
     Samples samples = new Samples();
     Map<Step, List<String>> known = new LinkedHashMap<>();
@@ -54,7 +69,7 @@ final class CaseBench {
           progress.show(step.caseName(), nrDone++, steps.size() * options.nrForks());
           Map<String, Double> values =
               Fork.run(
-                  bench, step.caseName(), step.subject(), Integer.toString(options.nrRounds()));
+                  optionsOf(step), bench, step.caseName(), step.subject(), Integer.toString(options.nrRounds()));
           values.forEach(
               (metric, value) -> samples.add(step.caseName(), step.subject(), metric, value));
           known.put(step, List.copyOf(values.keySet()));
@@ -105,7 +120,7 @@ final class CaseBench {
       Figure.Spread spread = figure.spread();
       out.printf(
           Locale.ROOT,
-          "  %-16s %-8s %12.1f %s (%.1f..%.1f)%n",
+          "  %-16s %-8s %12.2f %s (%.2f..%.2f)%n",
           figure.subject(),
           figure.metric(),
           figure.value(),

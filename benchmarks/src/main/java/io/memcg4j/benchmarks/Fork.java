@@ -27,6 +27,16 @@ final class Fork {
    * @throws IllegalStateException if the child failed; what it said is on the standard error stream
    */
   static Map<String, Double> run(String... arguments) throws IOException, InterruptedException {
+    return run(List.of(), arguments);
+  }
+
+  /**
+   * As {@link #run(String...)}, with more options for the child's JVM.
+   *
+   * @param options such as {@code -Xmx1g}
+   */
+  static Map<String, Double> run(List<String> options, String... arguments)
+      throws IOException, InterruptedException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add("--enable-native-access=ALL-UNNAMED");
@@ -35,6 +45,7 @@ final class Fork {
         command.add(option);
       }
     }
+    command.addAll(options);
     command.add("-classpath");
     command.add(System.getProperty("java.class.path"));
     command.add(ForkMain.class.getName());
