@@ -69,7 +69,11 @@ final class CaseBench {
           progress.show(step.caseName(), nrDone++, steps.size() * options.nrForks());
           Map<String, Double> values =
               Fork.run(
-                  optionsOf(step), bench, step.caseName(), step.subject(), Integer.toString(options.nrRounds()));
+                  optionsOf(step),
+                  bench,
+                  step.caseName(),
+                  step.subject(),
+                  Integer.toString(options.nrRounds()));
           values.forEach(
               (metric, value) -> samples.add(step.caseName(), step.subject(), metric, value));
           known.put(step, List.copyOf(values.keySet()));

@@ -67,6 +67,51 @@ abstract class Peer {
     };
   }
 
+  /** Objects that are addresses. One kind is loaded in a fork, so its calls are compiled in. */
+  private abstract static class AddressWorker implements Worker {
+    abstract long allocate(int size);
+
+    abstract void free(long address);
+
+    @Override
+    public Object batch(int nrObjects) {
+      return new long[nrObjects];
+    }
+
+    @Override
+    public void fill(Object batch, int size) {
+      long[] addresses = (long[]) batch;
+      for (int i = 0; i < addresses.length; i++) {
+        addresses[i] = allocate(size);
+      }
+    }
+
+    @Override
+    public void free(Object batch) {
+      for (long address : (long[]) batch) {
+        free(address);
+      }
+    }
+
+    @Override
+    public void touch(Object batch) {
+      for (long address : (long[]) batch) {
+        Kmalloc.MEMORY.set(JAVA_BYTE, address, (byte) 1);
+      }
+    }
+
+    @Override
+    public long pairs(int count, int size) {
+      long sum = 0;
+      for (int i = 0; i < count; i++) {
+        long address = allocate(size);
+        sum += address;
+        free(address);
+      }
+      return sum;
+    }
+  }
+
   private static final class Ours extends Peer {
     private final Kmalloc kmalloc;
     private final ObjCgroup tenant;
@@ -81,43 +126,15 @@ abstract class Peer {
     Worker worker() {
       Scope scope = tenant.enter();
       Kmalloc.Bound bound = kmalloc.bind(scope);
-      return new Worker() {
+      return new AddressWorker() {
         @Override
-        public Object batch(int nrObjects) {
-          return new long[nrObjects];
+        long allocate(int size) {
+          return bound.allocate(size);
         }
 
         @Override
-        public void fill(Object batch, int size) {
-          long[] addresses = (long[]) batch;
-          for (int i = 0; i < addresses.length; i++) {
-            addresses[i] = bound.allocate(size);
-          }
-        }
-
-        @Override
-        public void free(Object batch) {
-          for (long address : (long[]) batch) {
-            bound.free(address);
-          }
-        }
-
-        @Override
-        public void touch(Object batch) {
-          for (long address : (long[]) batch) {
-            Kmalloc.MEMORY.set(JAVA_BYTE, address, (byte) 1);
-          }
-        }
-
-        @Override
-        public long pairs(int count, int size) {
-          long sum = 0;
-          for (int i = 0; i < count; i++) {
-            long address = bound.allocate(size);
-            sum += address;
-            bound.free(address);
-          }
-          return sum;
+        void free(long address) {
+          bound.free(address);
         }
 
         @Override
@@ -212,8 +229,7 @@ abstract class Peer {
         @Override
         public void touch(Object batch) {
           for (ArrowBuf buffer : (ArrowBuf[]) batch) {
-            Kmalloc.MEMORY.set(
-                JAVA_BYTE, buffer.memoryAddress(), (byte) 1);
+            Kmalloc.MEMORY.set(JAVA_BYTE, buffer.memoryAddress(), (byte) 1);
           }
         }
 
@@ -239,43 +255,15 @@ abstract class Peer {
 
     @Override
     Worker worker() {
-      return new Worker() {
+      return new AddressWorker() {
         @Override
-        public Object batch(int nrObjects) {
-          return new long[nrObjects];
+        long allocate(int size) {
+          return LIBC.allocate(size);
         }
 
         @Override
-        public void fill(Object batch, int size) {
-          long[] addresses = (long[]) batch;
-          for (int i = 0; i < addresses.length; i++) {
-            addresses[i] = LIBC.allocate(size);
-          }
-        }
-
-        @Override
-        public void free(Object batch) {
-          for (long address : (long[]) batch) {
-            LIBC.free(address);
-          }
-        }
-
-        @Override
-        public void touch(Object batch) {
-          for (long address : (long[]) batch) {
-            Kmalloc.MEMORY.set(JAVA_BYTE, address, (byte) 1);
-          }
-        }
-
-        @Override
-        public long pairs(int count, int size) {
-          long sum = 0;
-          for (int i = 0; i < count; i++) {
-            long address = LIBC.allocate(size);
-            sum += address;
-            LIBC.free(address);
-          }
-          return sum;
+        void free(long address) {
+          LIBC.free(address);
         }
 
         @Override

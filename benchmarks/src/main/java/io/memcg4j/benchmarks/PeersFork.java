@@ -56,7 +56,9 @@ final class PeersFork {
       long sink = 0;
       double best = Double.MAX_VALUE;
       long start = System.nanoTime();
-      for (int round = 0; System.nanoTime() - start < WARMUP_NANOS || round < MIN_WARMUP_ROUNDS; round++) {
+      for (int round = 0;
+          System.nanoTime() - start < WARMUP_NANOS || round < MIN_WARMUP_ROUNDS;
+          round++) {
         sink += worker.pairs(NR_PAIRS, size);
       }
       for (int round = 0; round < nrRounds; round++) {
@@ -122,18 +124,17 @@ final class PeersFork {
     AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     Thread consumer =
         Thread.ofPlatform()
-            .unstarted(
-                () -> {
-                  try (Worker worker = peer.worker()) {
-                    for (int i = 0; i < NR_BATCHES; i++) {
-                      Object batch = full.take();
-                      worker.free(batch);
-                      empty.put(batch);
-                    }
-                  } catch (Throwable t) {
-                    failure.set(t);
-                  }
-                });
+            .unstarted(() -> {
+              try (Worker worker = peer.worker()) {
+                for (int i = 0; i < NR_BATCHES; i++) {
+                  Object batch = full.take();
+                  worker.free(batch);
+                  empty.put(batch);
+                }
+              } catch (Throwable t) {
+                failure.set(t);
+              }
+            });
     try (Worker worker = peer.worker()) {
       for (int i = 0; i < QUEUE; i++) {
         empty.put(worker.batch(BATCH));

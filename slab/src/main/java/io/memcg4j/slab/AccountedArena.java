@@ -37,11 +37,11 @@ import java.util.Locale;
  * #MAX_WAITING_BYTES}, per group; what exceeds it gets a session for itself, which ends at close
  * and costs the handshake. {@link ArenaInfo} tells what waits.
  *
- * <p>A shared arena differs from the JDK's in this: {@link #scope} stays alive until the session
- * ends; two arenas may have equal scopes; segments beyond the bound above have a scope of their
- * own; actions that were attached to the scope (by {@code reinterpret} or by mapping a file) run
- * when the session ends, on whichever thread ends it; and closing while a native call holds a
- * segment does not throw: the memory waits for the call.
+ * <p>A shared arena differs from the JDK's in this: {@link #scope} is dead after close, but the
+ * scope of a segment lives until its session ends; two arenas may have equal scopes; segments
+ * beyond the bound above have a scope of their own; actions that were attached to the scope (by
+ * {@code reinterpret} or by mapping a file) run when the session ends, on whichever thread ends it;
+ * and closing while a native call holds a segment does not throw: the memory waits for the call.
  */
 public abstract sealed class AccountedArena implements Arena permits ConfinedArena, SharedArena {
   /** The most that shared arenas of one group hold in sessions that they share: bytes. */
