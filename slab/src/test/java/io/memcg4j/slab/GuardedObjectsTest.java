@@ -253,4 +253,34 @@ class GuardedObjectsTest {
     }
     assertEquals(nrSampled, guarded.nrSampled());
   }
+
+  @Test
+  void deferredFree_ofAGuardedObject_keepsItUntilTheReadersHaveLeft() {
+    on();
+    long address = guardedObject(64);
+    try (ReadSection _ = kmalloc.readSection()) {
+      kmalloc.freeDeferred(address);
+      touch(address); // a reader may
+    }
+    kmalloc.shrink();
+    assertThrows(InternalError.class, () -> touch(address));
+    assertEquals(0, guarded.nrLive());
+  }
+
+  @Test
+  void k12_bulk_hasGuardedObjectsInIt_allOfThemUsable() {
+    on();
+    try (KmemCache cache = KmemCache.create(kmalloc, "bulk", 64)) {
+      long nrBefore = guarded.nrSampled();
+      long[] bulk = new long[20];
+      while (guarded.nrSampled() == nrBefore) {
+        cache.allocateBulk(bulk, 0, bulk.length);
+        for (long address : bulk) {
+          Instance.fill(address, 64, 1);
+        }
+        cache.freeBulk(bulk, 0, bulk.length);
+      }
+      assertEquals(0, kmalloc.reports().nrReports());
+    }
+  }
 }
