@@ -1,6 +1,9 @@
 package io.memcg4j.slab;
 
 import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.memcg.RoomWait;
+import java.lang.foreign.Arena;
+import java.lang.foreign.SegmentAllocator;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -10,6 +13,8 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Which call sites the live memory of an allocator comes from: off, sampled by bytes, or exact.
@@ -39,17 +44,31 @@ public final class AllocationProfile {
   private static final long EXACT = 1;
   private static final long OFF = 0;
 
-  /** Frames of these are the same for every caller and say nothing. */
+  /** Frames of these, and of classes in them, are the same for every caller and say nothing. */
   private static final Set<String> OWN_FRAMES =
-      Set.of(
-          AllocationProfile.class.getName(),
-          SlotSlabs.class.getName(),
-          SlabAllocator.class.getName(),
-          Kmalloc.class.getName(),
-          Kmalloc.Bound.class.getName(),
-          KmemCache.class.getName(),
-          GuardedObjects.class.getName(),
-          SlabEvent.class.getName());
+      Stream.of(
+              AccountedArena.class,
+              AllocationProfile.class,
+              Arena.class,
+              ArenaSessions.class,
+              BulkAllocator.class,
+              ConfinedArena.class,
+              GuardedObjects.class,
+              Kmalloc.class,
+              KmallocWait.class,
+              KmemCache.class,
+              LargeObjects.class,
+              ObjectSegments.class,
+              RoomWait.class,
+              SegmentAllocator.class,
+              SharedArena.class,
+              SizedAllocator.class,
+              SlabAllocator.class,
+              SlabDebug.class,
+              SlabEvent.class,
+              SlotSlabs.class)
+          .map(Class::getName)
+          .collect(Collectors.toUnmodifiableSet());
 
   /**
    * What is live of one call site's allocations.

@@ -13,13 +13,29 @@ final class LiveObjects {
 
   private LiveObjects() {}
 
+  /** Objects that have all in common but their age. */
+  private record Line(long count, long oldestMillis) {
+    Line plus(Line other) {
+      return new Line(count + other.count, Math.max(oldestMillis, other.oldestMillis));
+    }
+
+    String text() {
+      String age = oldestMillis < 0 ? "" : " oldestMillis=" + oldestMillis;
+      return " nrObjects=" + count + age;
+    }
+  }
+
+  private static void add(Map<String, Line> counts, String what, long count, long ageMillis) {
+    counts.merge(what, new Line(count, ageMillis), Line::plus);
+  }
+
   /**
    * One figure per group and object size, largest numbers of lines cut.
    *
    * @param cacheIndex only objects of that cache; -1 for all
    */
   static String report(SlabAllocator allocator, int cacheIndex) {
-    Map<String, Long> counts = new TreeMap<>();
+    Map<String, Line> counts = new TreeMap<>();
     for (Slab slab : allocator.range().inUse()) {
       if (cacheIndex < 0 || allocator.cacheOf(slab) == cacheIndex) {
         count(allocator, slab, counts);
@@ -27,10 +43,9 @@ final class LiveObjects {
     }
     allocator
         .guarded()
-        .listLive(
-            cacheIndex, (what, site) -> counts.merge(what + where(allocator, site), 1L, Long::sum));
+        .listLive(cacheIndex, (what, site) -> add(counts, what + where(allocator, site), 1, -1));
     List<String> lines = new ArrayList<>();
-    counts.forEach((what, count) -> lines.add("[" + what + " nrObjects=" + count + "]"));
+    counts.forEach((what, line) -> lines.add("[" + what + line.text() + "]"));
     int nrMore = lines.size() - MAX_LINES;
     return nrMore <= 0
         ? String.join(" ", lines)
@@ -49,7 +64,7 @@ final class LiveObjects {
     return nrLive + nrGuarded[0];
   }
 
-  private static void count(SlabAllocator allocator, Slab slab, Map<String, Long> counts) {
+  private static void count(SlabAllocator allocator, Slab slab, Map<String, Line> counts) {
     for (Word word : slab.words) {
       int nrLive = word.nrLiveObjects();
       if (nrLive > 0) {
@@ -60,7 +75,7 @@ final class LiveObjects {
         String what = "group=" + group + " objectSize=" + nrBytes;
         SlabTrack track = slab.track();
         if (track == null) {
-          counts.merge(what, (long) nrLive, Long::sum);
+          add(counts, what, nrLive, -1);
         } else {
           countBySite(allocator, word, track, what, counts);
         }
@@ -69,10 +84,11 @@ final class LiveObjects {
   }
 
   private static void countBySite(
-      SlabAllocator allocator, Word word, SlabTrack track, String what, Map<String, Long> counts) {
+      SlabAllocator allocator, Word word, SlabTrack track, String what, Map<String, Line> counts) {
     for (long rest = word.allocated(); rest != 0; rest &= rest - 1) {
-      int site = track.site(word.slab.indexOf(word, rest & -rest));
-      counts.merge(what + where(allocator, site), 1L, Long::sum);
+      int index = word.slab.indexOf(word, rest & -rest);
+      String where = where(allocator, track.site(index));
+      add(counts, what + where, 1, track.ageMillis(index));
     }
   }
 

@@ -111,6 +111,25 @@ public final class ObjectTracking {
   }
 
   /**
+   * How long ago an object was allocated, where that is known: with its call site.
+   *
+   * @param address an address in the object
+   * @return milliseconds, up to 49 days; -1 if not known
+   */
+  public long ageMillis(long address) {
+    Slab slab = allocator.range().findSlow(address);
+    SlabTrack track = slab == null ? null : slab.track();
+    if (slab == null || track == null) {
+      return -1;
+    }
+    if (slab.large) {
+      return track.ageMillis(0);
+    }
+    boolean inside = address >= slab.base && address - slab.base < slab.usableBytes;
+    return inside ? track.ageMillis(slab.indexOf(address)) : -1;
+  }
+
+  /**
    * The call site that allocated an object, where it is known.
    *
    * @param address an address in the object

@@ -25,6 +25,10 @@ final class SlabTrack {
   private final long[] held;
   private final int[] heldEpoch;
   private volatile int @Nullable [] sites;
+
+  /** When each object was allocated, in milliseconds of {@link #nowMillis}; made before sites. */
+  private volatile int @Nullable [] births;
+
   private volatile @Nullable AtomicReferenceArray<@Nullable DebugObject> debugObjects;
 
   SlabTrack(int nrWords) {
@@ -70,12 +74,30 @@ final class SlabTrack {
     if (mine == null) {
       mine = makeSites(nrObjects);
     }
+    int[] times = births;
+    if (times != null) {
+      times[index] = nowMillis();
+    }
     INTS.setRelease(mine, index, site);
+  }
+
+  /** Wraps round after 49 days; only differences mean something. */
+  private static int nowMillis() {
+    return (int) (System.nanoTime() / 1_000_000);
+  }
+
+  /** Milliseconds since an object with a known call site was allocated; -1 if not known. */
+  long ageMillis(int index) {
+    int[] times = births;
+    return times == null || site(index) == 0
+        ? -1
+        : Integer.toUnsignedLong(nowMillis() - times[index]);
   }
 
   private synchronized int[] makeSites(int nrObjects) {
     int[] mine = sites;
     if (mine == null) {
+      births = new int[nrObjects];
       mine = new int[nrObjects];
       sites = mine;
     }

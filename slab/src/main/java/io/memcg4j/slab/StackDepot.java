@@ -123,16 +123,22 @@ public final class StackDepot {
   /**
    * As {@link #capture(int)}, without the innermost frames that are of certain classes.
    *
-   * @param leading names of the classes whose frames are left out up to the first of another class
+   * @param leading names of top-level classes whose frames, and those of classes in them, are left
+   *     out up to the first of another class
    * @return a handle of at least {@link #FULL}; {@link #NONE} if nothing is left
    */
   public int capture(Set<String> leading) {
     return intern(
         walker.walk(all ->
             all.skip(1)
-                .dropWhile(frame -> leading.contains(frame.getClassName()))
+                .dropWhile(frame -> leading.contains(outermost(frame.getClassName())))
                 .limit(maxFrames)
                 .toArray(StackFrame[]::new)));
+  }
+
+  private static String outermost(String className) {
+    int dollar = className.indexOf('$');
+    return dollar < 0 ? className : className.substring(0, dollar);
   }
 
   private int intern(StackFrame[] frames) {

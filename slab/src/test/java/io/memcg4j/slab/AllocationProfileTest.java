@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.Scope;
 import io.memcg4j.slab.AllocationProfile.Site;
+import java.lang.foreign.Arena;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -157,6 +159,9 @@ class AllocationProfileTest {
     IllegalStateException e = assertThrows(IllegalStateException.class, kmalloc::close);
     assertTrue(e.getMessage().contains("AllocationProfileTest.one("), e.getMessage());
     assertTrue(e.getMessage().contains("group=/a"), e.getMessage());
+    assertTrue(e.getMessage().contains("oldestMillis="), e.getMessage());
+    assertTrue(kmalloc.tracking().ageMillis(address + 1) >= 0);
+    assertEquals(-1, kmalloc.tracking().ageMillis(address - 64));
     kmalloc.free(address);
     kmalloc.close();
   }
@@ -178,6 +183,40 @@ class AllocationProfileTest {
   void sample_intervalOutOfRange_isRefused() {
     try (Instance instance = Instance.create()) {
       assertThrows(IllegalArgumentException.class, () -> instance.kmalloc.profile().sample(100));
+    }
+  }
+
+  @Test
+  void exact_everyWayToAllocate_isRecordedAtItsCaller() throws Exception {
+    try (Instance instance = Instance.create();
+        KmemCache cache = KmemCache.create(instance.kmalloc, "sites", 100);
+        Scope scope = instance.handle("a").enter()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      kmalloc.profile().exact();
+      List<Long> mine = new ArrayList<>();
+      mine.add(kmalloc.allocateZeroed(64));
+      mine.add(kmalloc.allocateAligned(64, 64));
+      mine.add(kmalloc.reallocate(kmalloc.allocate(10), 10_000));
+      mine.add(kmalloc.bind(scope).allocateZeroed(64));
+      mine.add(kmalloc.waiting().allocateAwait(64, Duration.ofSeconds(9)));
+      mine.add(cache.allocate());
+      long[] bulk = new long[3];
+      cache.allocateBulk(bulk, 0, 3);
+      mine.addAll(List.of(bulk[0], bulk[1], bulk[2]));
+      try (Arena confined = AccountedArena.ofConfined(kmalloc);
+          Arena shared = AccountedArena.ofShared(kmalloc)) {
+        confined.allocate(10);
+        confined.allocate(100_000);
+        shared.allocate(10);
+        mine.add(new ObjectSegments(kmalloc).allocate(10).address());
+        for (Site site : kmalloc.profile().top(100)) {
+          assertTrue(site.frame().contains(".AllocationProfileTest.exact_every"), site.frame());
+        }
+        assertTrue(kmalloc.profile().top(100).size() >= 11);
+      }
+      mine.forEach(kmalloc::free);
+      kmalloc.shrink();
+      assertEquals(List.of(), kmalloc.profile().top(100));
     }
   }
 }
