@@ -297,6 +297,8 @@ final class RemoteFreeStress {
   @Outcome(id = "1", expect = Expect.ACCEPTABLE_INTERESTING, desc = "freed twice")
   @State
   public static class NoLookAtMoves extends MovedWord {
+    private static final int NR_SPINS = 4;
+
     @Actor
     public void other(I_Result r) {
       r.r1 = anyMissed(this::isFreed);
@@ -304,8 +306,17 @@ final class RemoteFreeStress {
 
     private boolean isFreed() {
       long first = word.remote() | word.free();
+      linger();
       long taken = magazine.takenAcquire();
+      linger();
       return ((first | taken | word.free()) & FIRST) != 0;
+    }
+
+    /** Gives the owner time to move the word, also on a machine that is busy with other things. */
+    private static void linger() {
+      for (int i = 0; i < NR_SPINS; i++) {
+        Thread.onSpinWait();
+      }
     }
 
     @Actor
