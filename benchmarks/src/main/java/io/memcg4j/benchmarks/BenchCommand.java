@@ -18,6 +18,7 @@ import picocli.CommandLine.Unmatched;
     subcommands = {
       ArenaBench.class,
       KmallocBench.class,
+      LeakBench.class,
       PeersBench.class,
       PercpuBench.class,
       TenantsBench.class,

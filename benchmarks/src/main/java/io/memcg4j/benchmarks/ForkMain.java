@@ -18,6 +18,7 @@ public final class ForkMain {
           case ArenaBench.NAME -> ArenaFork.measure(args);
           case KmallocBench.NAME -> KmallocFork.measure(args);
           case PeersBench.NAME -> PeersFork.measure(args);
+          case LeakBench.NAME -> LeakFork.measure(args);
           case PercpuBench.NAME -> PercpuFork.measure(args);
           case TenantsBench.NAME -> TenantsFork.measure(args);
           case ThreadsBench.NAME -> ThreadsFork.measure(args);

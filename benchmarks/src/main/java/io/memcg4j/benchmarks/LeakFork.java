@@ -1,0 +1,236 @@
+package io.memcg4j.benchmarks;
+
+import io.memcg4j.leak.HeapRoots;
+import io.memcg4j.leak.Kmemleak;
+import io.memcg4j.leak.LeakReport;
+import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.objcg.Scope;
+import io.memcg4j.slab.Kmalloc;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+
+/** One measurement of {@code bench leak}; runs in a process of its own. */
+final class LeakFork {
+  static final String MARK = "mark";
+  static final String OBJECTS = "objects";
+  static final String BYTES = "bytes";
+  static final String SCAN = "scan";
+  static final String P50 = "p50";
+  static final String P99 = "p99";
+  static final String P999 = "p99.9";
+  static final String MAX = "max";
+  static final String SCANS = "scans";
+  static final String DUMP = "dump";
+  static final String PARSE = "parse";
+  static final String DUMP_BYTES = "dumpSize";
+
+  private static final double NANOS_PER_MS = 1e6;
+  private static final int WARMUP_SCANS = 5;
+  private static final int HELD = 1 << 10;
+  private static final int OPS_PER_ROUND = 100_000;
+  private static final int WARMUP_ROUNDS = 5;
+
+  /** Nothing is ever old: what no root reaches is looked into as well, in each scan. */
+  private static final Duration NEVER_OLD = Duration.ofDays(1);
+
+  private LeakFork() {}
+
+  /** Arguments: name, case, subject, rounds. */
+  static Map<String, Double> measure(String[] args) throws InterruptedException {
+    String caseName = args[1];
+    String subject = args[2];
+    int nrRounds = Integer.parseInt(args[3]);
+    String kind = caseName.substring(0, Math.max(0, caseName.indexOf('/')));
+    return switch (kind) {
+      case LeakBench.MARK -> mark(LeakGraph.Shape.parse(caseName), subject, nrRounds);
+      case LeakBench.LATENCY ->
+          latency(
+              subject.equals(LeakBench.SCANNING),
+              Integer.parseInt(caseName.substring(caseName.indexOf("objects") + 7)),
+              nrRounds);
+      case LeakBench.HEAP -> heap(ByteSize.parse(caseName.substring(kind.length() + 1)), nrRounds);
+      default -> throw new IllegalArgumentException("unknown case: name=" + caseName);
+    };
+  }
+
+  // ---- marking
+
+  private static Map<String, Double> mark(LeakGraph.Shape shape, String subject, int nrRounds)
+      throws InterruptedException {
+    if (LeakBench.NATIVE.contains(subject)) {
+      try {
+        return NativeMarking.measure(subject, shape, nrRounds);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+    try (LeakGraph graph = new LeakGraph(shape)) {
+      return switch (subject) {
+        case LeakBench.ONE_WORKER -> scans(graph, 1, nrRounds);
+        case LeakBench.TWO_WORKERS -> scans(graph, 2, nrRounds);
+        case LeakBench.PER_POINTER -> locked(graph, new LockedMarking(graph, true), nrRounds);
+        case LeakBench.PER_BLOCK -> locked(graph, new LockedMarking(graph, false), nrRounds);
+        default -> throw new IllegalArgumentException("unknown subject: name=" + subject);
+      };
+    }
+  }
+
+  private static Map<String, Double> scans(LeakGraph graph, int nrWorkers, int nrRounds) {
+    Kmemleak kmemleak =
+        Kmemleak.builder(graph.kmalloc)
+            .minAge(NEVER_OLD)
+            .workers(nrWorkers)
+            .withoutJavaHeap()
+            .build();
+    kmemleak.registerRoot(graph.roots.address(), graph.roots.byteSize(), "roots");
+    LeakReport best = kmemleak.scan();
+    long scanNanos = best.scanNanos();
+    for (int i = 0; i < WARMUP_SCANS + nrRounds; i++) {
+      LeakReport report = kmemleak.scan();
+      if (report.nrScanned() < graph.shape.nrObjects()) {
+        throw new IllegalStateException("objects missed: nrScanned=" + report.nrScanned());
+      }
+      scanNanos = Math.min(scanNanos, report.scanNanos());
+      best = report.markNanos() < best.markNanos() ? report : best;
+    }
+    Map<String, Double> metrics = rates(best.markNanos(), best.nrScanned(), best.nrScannedBytes());
+    metrics.put(SCAN, scanNanos / NANOS_PER_MS);
+    return metrics;
+  }
+
+  private static Map<String, Double> locked(LeakGraph graph, LockedMarking marking, int nrRounds) {
+    long best = Long.MAX_VALUE;
+    int nrScanned = 0;
+    for (int i = 0; i < 2 + nrRounds; i++) {
+      long start = System.nanoTime();
+      nrScanned = marking.mark();
+      best = Math.min(best, System.nanoTime() - start);
+    }
+    return rates(best, nrScanned, (long) nrScanned * graph.shape.nrBytes());
+  }
+
+  private static Map<String, Double> rates(long nanos, long nrObjects, long nrBytes) {
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    metrics.put(MARK, nanos / NANOS_PER_MS);
+    metrics.put(OBJECTS, nrObjects * 1e3 / nanos);
+    metrics.put(BYTES, (double) nrBytes / nanos);
+    return metrics;
+  }
+
+  // ---- latency
+
+  private static Map<String, Double> latency(boolean isScanning, int nrObjects, int nrRounds)
+      throws InterruptedException {
+    try (LeakGraph graph = new LeakGraph(new LeakGraph.Shape(nrObjects, 64, 250))) {
+      Kmemleak kmemleak =
+          Kmemleak.builder(graph.kmalloc).minAge(NEVER_OLD).withoutJavaHeap().build();
+      kmemleak.registerRoot(graph.roots.address(), graph.roots.byteSize(), "roots");
+      kmemleak.scan();
+      AtomicBoolean isDone = new AtomicBoolean();
+      AtomicLong nrScans = new AtomicLong();
+      Thread scanner = Thread.ofPlatform().unstarted(() -> scanUntil(isDone, kmemleak, nrScans));
+      if (isScanning) {
+        scanner.start();
+      }
+      long[] nanos;
+      try {
+        nanos = allocate(graph, nrRounds);
+      } finally {
+        isDone.set(true);
+        kmemleak.cancel();
+        scanner.join();
+      }
+      Arrays.sort(nanos);
+      Map<String, Double> metrics = new LinkedHashMap<>();
+      metrics.put(P50, (double) nanos[nanos.length / 2]);
+      metrics.put(P99, (double) nanos[(int) (nanos.length * 0.99)]);
+      metrics.put(P999, (double) nanos[(int) (nanos.length * 0.999)]);
+      metrics.put(MAX, (double) nanos[nanos.length - 1]);
+      metrics.put(SCANS, (double) nrScans.get());
+      return metrics;
+    }
+  }
+
+  private static void scanUntil(AtomicBoolean isDone, Kmemleak kmemleak, AtomicLong nrScans) {
+    try {
+      while (!isDone.get()) {
+        kmemleak.scan();
+        nrScans.incrementAndGet();
+      }
+    } catch (CancellationException e) {
+      // The measurement has ended.
+    }
+  }
+
+  /** Nanoseconds of each allocation, the clock's own included; some objects are live meanwhile. */
+  private static long[] allocate(LeakGraph graph, int nrRounds) {
+    long[] nanos = new long[nrRounds * OPS_PER_ROUND];
+    long[] held = new long[HELD];
+    for (int round = -WARMUP_ROUNDS; round < nrRounds; round++) {
+      // A scope per request, as a server has it.
+      try (Scope scope = graph.tenant.enter()) {
+        Kmalloc.Bound bound = graph.kmalloc.bind(scope);
+        for (int i = 0; i < OPS_PER_ROUND; i++) {
+          int at = i & (HELD - 1);
+          if (held[at] != 0) {
+            bound.free(held[at]);
+          }
+          long start = System.nanoTime();
+          held[at] = bound.allocate(64);
+          nanos[Math.max(0, round) * OPS_PER_ROUND + i] = System.nanoTime() - start;
+        }
+      }
+    }
+    for (long object : held) {
+      graph.kmalloc.free(object);
+    }
+    return nanos;
+  }
+
+  // ---- Java heap
+
+  private static Map<String, Double> heap(long nrBytes, int nrRounds) {
+    List<Object> live = liveHeap(nrBytes);
+    Kmalloc kmalloc = Kmalloc.create(MemCgroup.root());
+    long object = kmalloc.allocate(64);
+    Kmemleak kmemleak = Kmemleak.builder(kmalloc).minAge(NEVER_OLD).build();
+    List<HeapRoots> rounds = new ArrayList<>();
+    for (int i = 0; i <= nrRounds; i++) {
+      rounds.add(kmemleak.scan().heapRoots());
+    }
+    if (live.isEmpty()) {
+      throw new IllegalStateException("no heap");
+    }
+    kmalloc.free(object);
+    kmalloc.close();
+    List<HeapRoots> warm = rounds.subList(1, rounds.size());
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    metrics.put(
+        DUMP, warm.stream().mapToLong(HeapRoots::dumpNanos).min().orElseThrow() / NANOS_PER_MS);
+    metrics.put(
+        PARSE, warm.stream().mapToLong(HeapRoots::parseNanos).min().orElseThrow() / NANOS_PER_MS);
+    metrics.put(DUMP_BYTES, rounds.getLast().dumpBytes() / (double) (1 << 20));
+    return metrics;
+  }
+
+  private record Node(Object left, Object right, long address) {}
+
+  /** Small objects, a third each of the bytes: records with a long, strings, arrays of longs. */
+  private static List<Object> liveHeap(long nrBytes) {
+    List<Object> live = new ArrayList<>();
+    for (long made = 0, i = 0; made < nrBytes; i++) {
+      live.add(new Node("key-" + i, new long[] {i, i, i, i}, i));
+      made += 24 + 24 + 24 + 48 + 4;
+    }
+    return live;
+  }
+}
