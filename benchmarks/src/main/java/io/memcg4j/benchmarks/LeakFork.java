@@ -10,7 +10,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -36,7 +35,8 @@ final class LeakFork {
   private static final double NANOS_PER_MS = 1e6;
   private static final int WARMUP_SCANS = 5;
   private static final int HELD = 1 << 10;
-  private static final int OPS_PER_ROUND = 100_000;
+  private static final int OPS_PER_ROUND = 1_000_000;
+  private static final int MAX_COUNTED_NANOS = 1 << 20;
   private static final int WARMUP_ROUNDS = 5;
 
   /** Nothing is ever old: what no root reaches is looked into as well, in each scan. */
@@ -141,20 +141,20 @@ final class LeakFork {
       if (isScanning) {
         scanner.start();
       }
-      long[] nanos;
+      long[] counts;
       try {
-        nanos = allocate(graph, nrRounds);
+        counts = allocate(graph, nrRounds);
       } finally {
         isDone.set(true);
         kmemleak.cancel();
         scanner.join();
       }
-      Arrays.sort(nanos);
       Map<String, Double> metrics = new LinkedHashMap<>();
-      metrics.put(P50, (double) nanos[nanos.length / 2]);
-      metrics.put(P99, (double) nanos[(int) (nanos.length * 0.99)]);
-      metrics.put(P999, (double) nanos[(int) (nanos.length * 0.999)]);
-      metrics.put(MAX, (double) nanos[nanos.length - 1]);
+      long nrOps = (long) nrRounds * OPS_PER_ROUND;
+      metrics.put(P50, (double) percentile(counts, nrOps / 2));
+      metrics.put(P99, (double) percentile(counts, nrOps - nrOps / 100));
+      metrics.put(P999, (double) percentile(counts, nrOps - nrOps / 1000));
+      metrics.put(MAX, (double) counts[MAX_COUNTED_NANOS + 1]);
       metrics.put(SCANS, (double) nrScans.get());
       return metrics;
     }
@@ -171,9 +171,22 @@ final class LeakFork {
     }
   }
 
-  /** Nanoseconds of each allocation, the clock's own included; some objects are live meanwhile. */
+  /** The nanoseconds that so many operations took at most; longer ones count as the bound. */
+  private static int percentile(long[] counts, long nrOps) {
+    int nanos = 0;
+    for (long seen = counts[0]; seen < nrOps && nanos < MAX_COUNTED_NANOS; seen += counts[nanos]) {
+      nanos++;
+    }
+    return nanos;
+  }
+
+  /**
+   * How many allocations took so many nanoseconds, the clock's own included, and behind them the
+   * longest; some objects are live meanwhile.
+   */
   private static long[] allocate(LeakGraph graph, int nrRounds) {
-    long[] nanos = new long[nrRounds * OPS_PER_ROUND];
+    long[] counts = new long[MAX_COUNTED_NANOS + 2];
+    long longest = 0;
     long[] held = new long[HELD];
     for (int round = -WARMUP_ROUNDS; round < nrRounds; round++) {
       // A scope per request, as a server has it.
@@ -186,14 +199,19 @@ final class LeakFork {
           }
           long start = System.nanoTime();
           held[at] = bound.allocate(64);
-          nanos[Math.max(0, round) * OPS_PER_ROUND + i] = System.nanoTime() - start;
+          long nanos = System.nanoTime() - start;
+          if (round >= 0) {
+            counts[(int) Math.min(nanos, MAX_COUNTED_NANOS)]++;
+            longest = Math.max(longest, nanos);
+          }
         }
       }
     }
     for (long object : held) {
       graph.kmalloc.free(object);
     }
-    return nanos;
+    counts[MAX_COUNTED_NANOS + 1] = longest;
+    return counts;
   }
 
   // ---- Java heap
