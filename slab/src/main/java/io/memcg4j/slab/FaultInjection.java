@@ -21,8 +21,9 @@ import org.jspecify.annotations.Nullable;
  * <p>An injected failure is what a real one is: {@link Kmalloc#NULL} from the {@code try} forms, a
  * {@link MemoryLimitException} with {@link MemoryLimitException#INJECTED} as the limit from the
  * others; {@link FaultKind#PAGES} is the OS refusing memory, which the allocator may get over by
- * giving back what it keeps, or by asking for less. Nothing is charged, mapped or lost by it; limits and events of
- * groups know nothing of it. The forms that wait for memory are spared, but for pages.
+ * giving back what it keeps, or by asking for less. Nothing is charged, mapped or lost by it;
+ * limits and events of groups know nothing of it. The forms that wait for memory are spared, but
+ * for pages.
  *
  * <p>Off, the default, it costs nothing that can be measured; on, every allocation of the allocator
  * takes the general way, some hundred nanoseconds. Threads that are inside a scope when it is
@@ -315,8 +316,7 @@ public final class FaultInjection {
     nrPassed[kind.ordinal()].increment();
     Nth nth = armed.get(Thread.currentThread());
     Run now = run;
-    boolean fails =
-        nth != null ? nth.fails(kind) : now != null && now.fails(kind, cache, nrBytes);
+    boolean fails = nth != null ? nth.fails(kind) : now != null && now.fails(kind, cache, nrBytes);
     if (fails) {
       nrFailed[kind.ordinal()].increment();
     }

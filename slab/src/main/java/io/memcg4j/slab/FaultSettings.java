@@ -86,8 +86,7 @@ public record FaultSettings(
    * @throws IllegalArgumentException if out of range
    */
   public FaultSettings withProbability(int percent) {
-    return new FaultSettings(
-        kinds, percent, interval, times, spaceBytes, threads, caches, seed);
+    return new FaultSettings(kinds, percent, interval, times, spaceBytes, threads, caches, seed);
   }
 
   /**
@@ -98,8 +97,7 @@ public record FaultSettings(
    * @throws IllegalArgumentException if out of range
    */
   public FaultSettings withInterval(long every) {
-    return new FaultSettings(
-        kinds, probability, every, times, spaceBytes, threads, caches, seed);
+    return new FaultSettings(kinds, probability, every, times, spaceBytes, threads, caches, seed);
   }
 
   /**
@@ -110,8 +108,7 @@ public record FaultSettings(
    * @throws IllegalArgumentException if out of range
    */
   public FaultSettings withTimes(long most) {
-    return new FaultSettings(
-        kinds, probability, interval, most, spaceBytes, threads, caches, seed);
+    return new FaultSettings(kinds, probability, interval, most, spaceBytes, threads, caches, seed);
   }
 
   /**
@@ -122,8 +119,7 @@ public record FaultSettings(
    * @throws IllegalArgumentException if out of range
    */
   public FaultSettings withSpace(long nrBytes) {
-    return new FaultSettings(
-        kinds, probability, interval, times, nrBytes, threads, caches, seed);
+    return new FaultSettings(kinds, probability, interval, times, nrBytes, threads, caches, seed);
   }
 
   /**
@@ -133,8 +129,7 @@ public record FaultSettings(
    * @return new settings
    */
   public FaultSettings withThreads(Predicate<Thread> which) {
-    return new FaultSettings(
-        kinds, probability, interval, times, spaceBytes, which, caches, seed);
+    return new FaultSettings(kinds, probability, interval, times, spaceBytes, which, caches, seed);
   }
 
   /**

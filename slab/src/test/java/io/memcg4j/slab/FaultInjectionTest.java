@@ -79,8 +79,7 @@ final class FaultInjectionTest {
       assertEquals(Kmalloc.NULL, kmalloc.tryAllocate(100_000));
       assertEquals(Kmalloc.NULL, cache.tryAllocate());
       assertFalse(cache.tryAllocateBulk(new long[8], 0, 8));
-      MemoryLimitException e =
-          assertThrows(MemoryLimitException.class, () -> bound.allocate(64));
+      MemoryLimitException e = assertThrows(MemoryLimitException.class, () -> bound.allocate(64));
       assertEquals(MemoryLimitException.INJECTED, e.limitedBy());
       assertEquals("/tenant", e.group());
       assertEquals(64, e.requestedBytes());
@@ -172,10 +171,9 @@ final class FaultInjectionTest {
   void threads_filterThatThrows_failsNothing() {
     faults.set(
         FaultSettings.of(FaultKind.SLAB)
-            .withThreads(
-                thread -> {
-                  throw new IllegalStateException("no");
-                }));
+            .withThreads(thread -> {
+              throw new IllegalStateException("no");
+            }));
     assertEquals(List.of(), failures(4));
   }
 
@@ -199,8 +197,7 @@ final class FaultInjectionTest {
     long free = kmalloc.allocate(64); // outside any scope
     kmalloc.free(free);
     try (Scope _ = instance.enter(group)) {
-      MemoryLimitException e =
-          assertThrows(MemoryLimitException.class, () -> kmalloc.allocate(64));
+      MemoryLimitException e = assertThrows(MemoryLimitException.class, () -> kmalloc.allocate(64));
       assertEquals(MemoryLimitException.INJECTED, e.limitedBy());
       assertEquals(Kmalloc.NULL, kmalloc.vmalloc().tryAllocate(1 << 20));
       assertEquals(PercpuAllocator.NULL, kmalloc.percpu().tryAllocate(8));
@@ -227,8 +224,7 @@ final class FaultInjectionTest {
     faults.set(FaultSettings.of(FaultKind.PAGES));
     try (Scope _ = instance.enter(group)) {
       assertEquals(Kmalloc.NULL, kmalloc.tryAllocate(64));
-      MemoryLimitException e =
-          assertThrows(MemoryLimitException.class, () -> kmalloc.allocate(64));
+      MemoryLimitException e = assertThrows(MemoryLimitException.class, () -> kmalloc.allocate(64));
       assertEquals(MemoryLimitException.OS, e.limitedBy());
       assertEquals(Kmalloc.NULL, kmalloc.tryAllocate(100_000));
       assertEquals(Vmalloc.NULL, kmalloc.vmalloc().tryAllocate(1 << 20));
@@ -357,8 +353,7 @@ final class FaultInjectionTest {
   @Test
   void format_showsSettingsAndState() {
     assertEquals(
-        "failslab off nth=0 slab=0/0 charge=0/0 pages=0/0 vmalloc=0/0 percpu=0/0",
-        faults.format());
+        "failslab off nth=0 slab=0/0 charge=0/0 pages=0/0 vmalloc=0/0 percpu=0/0", faults.format());
     faults.set(
         FaultSettings.of(FaultKind.CHARGE, FaultKind.SLAB)
             .withProbability(50)

@@ -11,8 +11,10 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -81,7 +83,7 @@ final class FaultReplayTest {
     private final Kmalloc kmalloc;
     private final Kmalloc.Bound bound;
     private final AccountedArena unused;
-    private final Live[] live = new Live[NR_IDS];
+    private final @Nullable Live[] live = new @Nullable Live[NR_IDS];
     private int nrRefused;
 
     Run(Kmalloc kmalloc, Scope scope) {
@@ -186,7 +188,7 @@ final class FaultReplayTest {
     }
 
     private void free(int id) {
-      Live at = live[id];
+      Live at = Objects.requireNonNull(live[id]);
       live[id] = null;
       switch (at.kind) {
         case SMALL, LARGE -> bound.free(at.address);
@@ -209,7 +211,7 @@ final class FaultReplayTest {
       contents(at, 0).fill((byte) at.pattern);
     }
 
-    private void check(Live at) {
+    private void check(@Nullable Live at) {
       if (at != null && at.nrBytes != 0) {
         MemorySegment bytes = contents(at, 0);
         long end = at.nrBytes - 1;
@@ -321,10 +323,7 @@ final class FaultReplayTest {
       List<Event> events = record(seed);
       try (Instance instance = Instance.create()) {
         MemCgroup group = instance.root.create("tenant");
-        instance
-            .kmalloc
-            .faults()
-            .set(FaultSettings.of(kind).withProbability(30).withSeed(seed));
+        instance.kmalloc.faults().set(FaultSettings.of(kind).withProbability(30).withSeed(seed));
         try (Scope scope = instance.enter(group)) {
           Run run = new Run(instance.kmalloc, scope);
           run.run(events);
