@@ -261,11 +261,11 @@ final class SlabAllocator {
 
   /** As {@link #payer}, without a slot. */
   private MemCgroup groupOf(@Nullable Scope scope, int flags) {
-    if (scope != null) {
-      scope.resync();
+    if (scope == null || !accounted || (flags & UNACCOUNTED) != 0) {
+      return registry.rootHandle().group();
     }
-    boolean paid = accounted && scope != null && (flags & UNACCOUNTED) == 0;
-    return (paid ? scope.current() : registry.rootHandle()).group();
+    scope.resync();
+    return scope.current().group();
   }
 
   // ---- allocate
@@ -697,6 +697,15 @@ final class SlabAllocator {
     long[] sum = {0};
     slotSlabs.forEach(s -> sum[0] += s.nrBadFrees());
     return sum[0];
+  }
+
+  /** What slots have counted of a cache. Racy. */
+  SlabStat.Counts slowPathCounts(int cacheIndex) {
+    SlabStat.Counts sum = new SlabStat.Counts(0, 0, 0, 0);
+    for (int i = 0; i < registry.slots().nrSlots(); i++) {
+      sum = slotSlabs.get(i).addCounts(cacheIndex, sum);
+    }
+    return sum;
   }
 
   private void shrinkSlot(CpuSlot slot) {

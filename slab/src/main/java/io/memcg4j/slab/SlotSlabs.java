@@ -195,6 +195,7 @@ final class SlotSlabs {
     }
     long taken = word.free();
     magazine.activate(word, inAdvance, nrBytes);
+    list(geometry).refilled();
     if (geometry.isDebug()) {
       word.setTracked();
     }
@@ -328,6 +329,13 @@ final class SlotSlabs {
       byCache[cacheIndex] = list;
     }
     return list;
+  }
+
+  /** Any thread: the counts of a cache on this slot, with those of others. */
+  SlabStat.Counts addCounts(int cacheIndex, SlabStat.Counts sum) {
+    @Nullable SlabList[] lists = byCache;
+    SlabList list = cacheIndex < lists.length ? lists[cacheIndex] : null;
+    return list == null ? sum : list.addedTo(sum);
   }
 
   // ---- free
@@ -520,6 +528,7 @@ final class SlotSlabs {
     if (bits == 0 || magazines == null) {
       return;
     }
+    list(word.slab.geometry).collected(Long.bitCount(bits));
     Magazine magazine = magazines.get(word.slab.cacheIndex);
     if (magazine.isActive(word)) {
       magazine.addUncharged(bits);
