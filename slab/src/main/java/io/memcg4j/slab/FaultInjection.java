@@ -2,10 +2,11 @@ package io.memcg4j.slab;
 
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.memcg.MemoryLimitException;
-import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -150,8 +151,8 @@ public final class FaultInjection {
   private final Runnable settle;
   private final IntFunction<String> cacheNames;
   private final Map<Thread, Nth> armed = new ConcurrentHashMap<>();
-  private final LongAdder[] nrPassed = new LongAdder[KINDS.length];
-  private final LongAdder[] nrFailed = new LongAdder[KINDS.length];
+  private final Map<FaultKind, LongAdder> nrPassed = adders();
+  private final Map<FaultKind, LongAdder> nrFailed = adders();
   private volatile @Nullable Run run;
   private volatile boolean on;
 
@@ -164,8 +165,18 @@ public final class FaultInjection {
   FaultInjection(Runnable settle, IntFunction<String> cacheNames) {
     this.settle = settle;
     this.cacheNames = cacheNames;
-    Arrays.setAll(nrPassed, i -> new LongAdder());
-    Arrays.setAll(nrFailed, i -> new LongAdder());
+  }
+
+  private static Map<FaultKind, LongAdder> adders() {
+    Map<FaultKind, LongAdder> adders = new EnumMap<>(FaultKind.class);
+    for (FaultKind kind : KINDS) {
+      adders.put(kind, new LongAdder());
+    }
+    return adders; // not changed any more, so any thread may read it
+  }
+
+  private static LongAdder of(Map<FaultKind, LongAdder> adders, FaultKind kind) {
+    return Objects.requireNonNull(adders.get(kind));
   }
 
   /**
@@ -250,9 +261,8 @@ public final class FaultInjection {
    * @return figures of this moment, never reset
    */
   public Count count(FaultKind kind) {
-    int i = kind.ordinal();
-    long failed = nrFailed[i].sum(); // first, so that it is never the larger one
-    return new Count(kind, nrPassed[i].sum(), failed);
+    long failed = of(nrFailed, kind).sum(); // first, so that it is never the larger one
+    return new Count(kind, of(nrPassed, kind).sum(), failed);
   }
 
   /**
@@ -313,12 +323,12 @@ public final class FaultInjection {
   }
 
   private boolean fails(FaultKind kind, @Nullable String cache, long nrBytes) {
-    nrPassed[kind.ordinal()].increment();
+    of(nrPassed, kind).increment();
     Nth nth = armed.get(Thread.currentThread());
     Run now = run;
     boolean fails = nth != null ? nth.fails(kind) : now != null && now.fails(kind, cache, nrBytes);
     if (fails) {
-      nrFailed[kind.ordinal()].increment();
+      of(nrFailed, kind).increment();
     }
     return fails;
   }

@@ -4,6 +4,7 @@ import java.util.Collection;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Predicate;
 
@@ -34,7 +35,7 @@ public record FaultSettings(
   /** What {@link #times} says when there is no bound. */
   public static final long UNLIMITED = -1;
 
-  private static final Predicate<Thread> ANY_THREAD = thread -> true;
+  private static final Predicate<Thread> ANY_THREAD = Objects::nonNull;
 
   /**
    * Checks ranges and copies collections.

@@ -17,7 +17,7 @@ final class SlabCensus {
    */
   private final SlabAllocator allocator;
   private final Map<Integer, Sums> byCache = new TreeMap<>();
-  private final Map<MemCgroup, long[]> ready = new IdentityHashMap<>();
+  private final IdentityHashMap<MemCgroup, long[]> ready = new IdentityHashMap<>();
   private long retainedBytes;
   private long mappedBytes;
   private long largeBytes;

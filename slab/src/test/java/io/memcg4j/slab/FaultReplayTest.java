@@ -214,7 +214,7 @@ final class FaultReplayTest {
     private void check(@Nullable Live at) {
       if (at != null && at.nrBytes != 0) {
         MemorySegment bytes = contents(at, 0);
-        long end = at.nrBytes - 1;
+        long end = at.nrBytes - 1L;
         assertEquals(at.pattern, bytes.get(ValueLayout.JAVA_BYTE, 0), at.kind.name());
         assertEquals(at.pattern, bytes.get(ValueLayout.JAVA_BYTE, end / 2), at.kind.name());
         assertEquals(at.pattern, bytes.get(ValueLayout.JAVA_BYTE, end), at.kind.name());
