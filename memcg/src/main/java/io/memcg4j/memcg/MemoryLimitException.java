@@ -11,6 +11,9 @@ public final class MemoryLimitException extends RuntimeException {
   /** What {@link #limitedBy} says when no group refused but memory could not be mapped. */
   public static final String OS = "os";
 
+  /** What {@link #limitedBy} says when nothing refused but a test wanted it to look so. */
+  public static final String INJECTED = "injected";
+
   private static final long serialVersionUID = 1L;
 
   private final String group;
@@ -32,7 +35,7 @@ public final class MemoryLimitException extends RuntimeException {
       long freedBytes,
       boolean retryable) {
     super(
-        (limitedBy.equals(OS) ? "memory refused by the OS" : "memory.max exceeded")
+        reason(limitedBy)
             + (": group=" + group)
             + (" limitedBy=" + limitedBy)
             + (" requestedBytes=" + requestedBytes)
@@ -51,6 +54,26 @@ public final class MemoryLimitException extends RuntimeException {
     this.retryable = retryable;
   }
 
+  private static String reason(String limitedBy) {
+    return switch (limitedBy) {
+      case OS -> "memory refused by the OS";
+      case INJECTED -> "memory refused by fault injection";
+      default -> "memory.max exceeded";
+    };
+  }
+
+  /**
+   * For the floors above: the refusal of a request that would have been granted.
+   *
+   * @param group who was to pay
+   * @param requestedBytes what was asked for
+   * @return an error with {@link #INJECTED} as the limit, and the figures of {@code group}
+   */
+  public static MemoryLimitException injected(MemCgroup group, long requestedBytes) {
+    return new MemoryLimitException(
+        group.path(), INJECTED, requestedBytes, group.usage(), group.max(), 0, 0, true);
+  }
+
   /**
    * Path of the group that was to be charged.
    *
@@ -63,7 +86,7 @@ public final class MemoryLimitException extends RuntimeException {
   /**
    * Path of the group whose limit refused: {@link #group} or one of its ancestors.
    *
-   * @return as {@link MemCgroup#path}; {@link #OS} if memory could not be mapped
+   * @return as {@link MemCgroup#path}; {@link #OS} if memory could not be mapped; {@link #INJECTED}
    */
   public String limitedBy() {
     return limitedBy;

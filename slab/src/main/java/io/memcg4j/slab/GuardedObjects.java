@@ -113,7 +113,7 @@ public final class GuardedObjects {
 
   GuardedObjects(SlabAllocator allocator, ObjCgroups registry, boolean accounted) {
     this.allocator = allocator;
-    this.charger = new ScopeCharger(registry, accounted, MemoryClass.SLAB);
+    this.charger = new ScopeCharger(registry, accounted, MemoryClass.SLAB, allocator.faults());
   }
 
   /**

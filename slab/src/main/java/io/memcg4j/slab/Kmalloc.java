@@ -152,7 +152,7 @@ public final class Kmalloc implements AutoCloseable {
       long nrBytes = rangeBytes != 0 ? rangeBytes : pages.defaultRangeBytes();
       SlabAllocator allocator = new SlabAllocator(root, pages, nrBytes, accounted);
       allocator.debug().start();
-      return new Kmalloc(allocator, new PercpuMemory(allocator.registry(), pages, accounted));
+      return new Kmalloc(allocator, new PercpuMemory(allocator));
     }
   }
 
@@ -472,6 +472,15 @@ public final class Kmalloc implements AutoCloseable {
    */
   public SlabDebug debug() {
     return allocator.debug();
+  }
+
+  /**
+   * Makes allocations fail, for tests.
+   *
+   * @return one and the same; off at first
+   */
+  public FaultInjection faults() {
+    return allocator.faults();
   }
 
   /**

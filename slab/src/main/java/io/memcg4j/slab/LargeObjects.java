@@ -32,6 +32,9 @@ final class LargeObjects {
     long chargeBytes = nrPages << MemCgroup.PAGE_SHIFT;
     boolean charged = isCharged(stock.handle());
     if (charged) {
+      if (mine.isFaulted(stock, chargeBytes, flags)) {
+        return SlabAllocator.NULL;
+      }
       MemCgroup refusedBy = stock.ensure(chargeBytes, chargeBytes);
       if (refusedBy != null) {
         mine.refused(refusedBy);
@@ -153,6 +156,10 @@ final class LargeObjects {
   }
 
   private boolean chargeMore(CpuSlot slot, ObjCgroup owner, long nrBytes) {
+    FaultInjection faults = allocator.faults();
+    if (faults.isOn() && faults.fails(FaultKind.CHARGE, nrBytes)) {
+      return false;
+    }
     ObjStock stock = allocator.registry().find(slot, owner.id());
     if (stock == null) {
       long nrPages = nrBytes >>> MemCgroup.PAGE_SHIFT;

@@ -30,7 +30,11 @@ final class LazyVmalloc {
       if (areas == null) {
         allocator.checkOpen();
         ScopeCharger charger =
-            new ScopeCharger(allocator.registry(), allocator.isAccounted(), MemoryClass.VMALLOC);
+            new ScopeCharger(
+                allocator.registry(),
+                allocator.isAccounted(),
+                MemoryClass.VMALLOC,
+                allocator.faults());
         areas = new Vmalloc(mapper, rangeBytes, charger, allocator::noteSomethingToPurge);
         made = areas;
       }

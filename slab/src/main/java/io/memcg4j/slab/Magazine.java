@@ -139,6 +139,11 @@ final class Magazine {
     return (long) UNCHARGED.getAcquire(this) | (long) AVAILABLE.getAcquire(this);
   }
 
+  /** Any thread: what it can hand out that is charged already. */
+  long availableAcquire() {
+    return (long) AVAILABLE.getAcquire(this);
+  }
+
   /** Takes objects of the active word back that others have freed and uncharged. */
   void addUncharged(long bits) {
     returned |= bits;

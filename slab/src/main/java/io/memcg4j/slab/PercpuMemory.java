@@ -31,10 +31,11 @@ final class PercpuMemory implements PercpuCharger {
   private volatile @Nullable PercpuAllocator allocator;
   private boolean closed; // guarded by making
 
-  PercpuMemory(ObjCgroups registry, Mapper mapper, boolean accounted) {
-    this.registry = registry;
-    this.mapper = mapper;
-    this.charger = new ScopeCharger(registry, accounted, MemoryClass.PERCPU);
+  PercpuMemory(SlabAllocator slabs) {
+    this.registry = slabs.registry();
+    this.mapper = slabs.pages();
+    this.charger =
+        new ScopeCharger(registry, slabs.isAccounted(), MemoryClass.PERCPU, slabs.faults());
   }
 
   PercpuAllocator allocator() {

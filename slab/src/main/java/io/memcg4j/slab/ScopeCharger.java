@@ -29,11 +29,14 @@ final class ScopeCharger {
   private final ObjCgroups registry;
   private final boolean accounted;
   private final MemoryClass memoryClass;
+  private final FaultInjection faults;
 
-  ScopeCharger(ObjCgroups registry, boolean accounted, MemoryClass memoryClass) {
+  ScopeCharger(
+      ObjCgroups registry, boolean accounted, MemoryClass memoryClass, FaultInjection faults) {
     this.registry = registry;
     this.accounted = accounted;
     this.memoryClass = memoryClass;
+    this.faults = faults;
   }
 
   /**
@@ -46,6 +49,11 @@ final class ScopeCharger {
    */
   @Nullable ObjCgroup charge(long nrBytes, int flags) {
     Scope scope = registry.currentScope();
+    ObjCgroup nominal = accounted && scope != null ? scope.current() : registry.rootHandle();
+    if (faults.isOn() && isFaulted(nominal, nrBytes)) {
+      FaultInjection.refused(nominal.group(), nrBytes, flags);
+      return null;
+    }
     if (!accounted || scope == null) {
       return registry.rootHandle();
     }
@@ -114,6 +122,10 @@ final class ScopeCharger {
    * @throws io.memcg4j.memcg.MemoryLimitException if refused without {@code MAY_FAIL}
    */
   boolean chargeMore(ObjCgroup payer, long nrBytes, int flags) {
+    if (faults.isOn() && isFaulted(payer, nrBytes)) {
+      FaultInjection.refused(payer.group(), nrBytes, flags);
+      return false;
+    }
     if (payer.id() == ObjCgroup.ROOT_ID) {
       return true;
     }
@@ -152,6 +164,18 @@ final class ScopeCharger {
         throw Objects.requireNonNull(walk).refusal(refusedBy);
       }
     }
+  }
+
+  /** Whether a request is to fail for no reason: the memory, or its charge if somebody pays. */
+  private boolean isFaulted(ObjCgroup payer, long nrBytes) {
+    FaultKind kind =
+        switch (memoryClass) {
+          case VMALLOC -> FaultKind.VMALLOC;
+          case PERCPU -> FaultKind.PERCPU;
+          default -> null; // guarded objects, which are asked for as objects before
+        };
+    return (kind != null && faults.fails(kind, nrBytes))
+        || (payer.id() != ObjCgroup.ROOT_ID && faults.fails(FaultKind.CHARGE, nrBytes));
   }
 
   /** Gives a charge back, also after its group was removed. Any thread. */

@@ -45,6 +45,7 @@ final class SlabAllocator {
 
   private final ObjCgroups registry;
   private final Readers readers = new Readers();
+  private final Mapper pages;
   private final SlabRange range;
   private final SlabCaches caches;
   private final DeferredFrees deferredFrees;
@@ -58,6 +59,7 @@ final class SlabAllocator {
   private final SlotWork settle;
   private final ObjectTracking tracking = new ObjectTracking(this);
   private final AllocationProfile profile = new AllocationProfile(this);
+  private final FaultInjection faults = new FaultInjection(this::settle, this::cacheName);
   private final SlabReports reports = new SlabReports();
   private final GuardedObjects guarded;
   private final SlabDebug debug = new SlabDebug(this);
@@ -72,11 +74,12 @@ final class SlabAllocator {
 
   SlabAllocator(MemCgroup root, Mapper mapper, long rangeBytes, boolean accounted) {
     this.registry = ObjCgroups.of(root);
-    this.range = new SlabRange(mapper, rangeBytes, readers.srcu());
+    this.pages = new FaultyMapper(mapper, faults);
+    this.range = new SlabRange(pages, rangeBytes, readers.srcu());
     this.caches = new SlabCaches(accounted);
     this.deferredFrees = new DeferredFrees(this, readers.srcu());
     this.accounted = accounted;
-    this.areas = new LazyVmalloc(this, mapper, rangeBytes);
+    this.areas = new LazyVmalloc(this, pages, rangeBytes);
     this.cacheIndex = registry.newCacheIndex();
     this.guarded = new GuardedObjects(this, registry, accounted);
     this.purger = new Purger(this);
@@ -144,6 +147,15 @@ final class SlabAllocator {
     return profile;
   }
 
+  FaultInjection faults() {
+    return faults;
+  }
+
+  /** Where all memory comes from, but for that of guarded objects. */
+  Mapper pages() {
+    return pages;
+  }
+
   SlabReports reports() {
     return reports;
   }
@@ -158,7 +170,7 @@ final class SlabAllocator {
 
   /** Whether allocations have to take the general way, for somebody to look at them. */
   boolean isWatched() {
-    return profile.isExact() || guarded.isDue() || debug.isOn();
+    return profile.isExact() || guarded.isDue() || debug.isOn() || faults.isOn();
   }
 
   /** Objects that their owners have not freed. Racy while others allocate. */
@@ -247,6 +259,15 @@ final class SlabAllocator {
     return scope.holdsSlot() ? scope.stock() : registry.stock(slot, scope.current());
   }
 
+  /** As {@link #payer}, without a slot. */
+  private MemCgroup groupOf(@Nullable Scope scope, int flags) {
+    if (scope == null || !accounted || (flags & UNACCOUNTED) != 0) {
+      return registry.rootHandle().group();
+    }
+    scope.resync();
+    return scope.current().group();
+  }
+
   // ---- allocate
 
   /**
@@ -266,6 +287,9 @@ final class SlabAllocator {
       int alignChunks,
       int flags) {
     checkOpen();
+    if (faults.isOn() && faults.failsObject(geometry, nrBytes, flags)) {
+      return FaultInjection.refused(groupOf(scope, flags), nrBytes, flags);
+    }
     if (geometry != null && guarded.isDue() && !geometry.typesafe() && (flags & UNACCOUNTED) == 0) {
       long address = guarded.allocate(geometry, nrBytes);
       if (address != NULL) {
@@ -289,6 +313,7 @@ final class SlabAllocator {
       }
       MemCgroup group;
       MemCgroup refusedBy;
+      boolean faulted;
       long address;
       long overHighPages;
       try {
@@ -299,6 +324,7 @@ final class SlabAllocator {
           address = allocateOn(slot, mine, stock, from, nrBytes, alignChunks, flags);
           group = stock.handle().group();
           refusedBy = mine.refusedBy();
+          faulted = address == NULL && mine.isFaulted();
           if (address == NULL && refusedBy == null && (flags & MAY_FAIL) == 0) {
             throw group.mappingRefused(nrBytes, range.mappedBytes(), range.rangeBytes());
           }
@@ -306,6 +332,7 @@ final class SlabAllocator {
           // A refusal that is answered with NULL, where nobody could help, makes no garbage.
           if (address == NULL
               && refusedBy != null
+              && !faulted
               && ((flags & MAY_FAIL) == 0 || LimitWalk.canReclaim(refusedBy))) {
             walk = walk != null ? walk : new LimitWalk(group, nrBytes, modeOf(flags));
             walk.noteDrain(slot);
@@ -331,6 +358,9 @@ final class SlabAllocator {
           zero(address, nrBytes);
         }
         return address;
+      }
+      if (faulted) {
+        return FaultInjection.refused(group, nrBytes, flags);
       }
       if (deferredFrees.flush() > 0) {
         continue;
@@ -383,9 +413,15 @@ final class SlabAllocator {
       long nrBytes,
       int alignChunks,
       int flags) {
-    return geometry != null
-        ? mine.allocate(mine.magazines(stock), geometry, flags)
-        : large.allocate(mine, stock, nrBytes, alignChunks, flags);
+    if (geometry == null) {
+      return large.allocate(mine, stock, nrBytes, alignChunks, flags);
+    }
+    Magazines magazines = mine.magazines(stock);
+    long address = mine.allocate(magazines, geometry, flags);
+    if (address != NULL && faults.isOn()) {
+      mine.leaveActive(magazines, geometry); // so that the next one comes here as well
+    }
+    return address;
   }
 
   static void zero(long address, long nrBytes) {
@@ -661,6 +697,15 @@ final class SlabAllocator {
     long[] sum = {0};
     slotSlabs.forEach(s -> sum[0] += s.nrBadFrees());
     return sum[0];
+  }
+
+  /** What slots have counted of a cache. Racy. */
+  SlabStat.Counts slowPathCounts(int cacheIndex) {
+    SlabStat.Counts sum = new SlabStat.Counts(0, 0, 0, 0);
+    for (int i = 0; i < registry.slots().nrSlots(); i++) {
+      sum = slotSlabs.get(i).addCounts(cacheIndex, sum);
+    }
+    return sum;
   }
 
   private void shrinkSlot(CpuSlot slot) {

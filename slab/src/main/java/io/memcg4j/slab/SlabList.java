@@ -29,6 +29,12 @@ final class SlabList {
   private int nrEmpty;
   private int nrIdle;
 
+  // By the owner of the slot, read by anyone: racy, so a count may be seen late but none is lost.
+  private long nrRefills;
+  private long nrSlabsTaken;
+  private long nrSlabsRetired;
+  private long nrCollected;
+
   /**
    * A list without slabs.
    *
@@ -39,6 +45,25 @@ final class SlabList {
     this.keepsContents = keepsContents || geometry.isDebug();
     int slabBytes = geometry.nrChunks() << SlabGeometry.CHUNK_SHIFT;
     empty = new @Nullable Slab[Math.max(2, Math.min(MAX_EMPTY, MAX_EMPTY_BYTES / slabBytes))];
+  }
+
+  /** A word of the cache was made ready. */
+  void refilled() {
+    nrRefills++;
+  }
+
+  /** Objects that were freed elsewhere were taken back. */
+  void collected(int nrObjects) {
+    nrCollected += nrObjects;
+  }
+
+  /** Any thread: these counts, with others'. */
+  SlabStat.Counts addedTo(SlabStat.Counts sum) {
+    return new SlabStat.Counts(
+        sum.nrRefills() + nrRefills,
+        sum.nrSlabsTaken() + nrSlabsTaken,
+        sum.nrSlabsRetired() + nrSlabsRetired,
+        sum.nrCollected() + nrCollected);
   }
 
   int nrEmpty() {
@@ -90,6 +115,7 @@ final class SlabList {
   /** Gets empty slabs from the range when there is none here; nothing if the range has none. */
   void refill(SlabRange range, SlotSlabs home) {
     nrEmpty = range.allocateSlabs(geometry, empty, empty.length / 2);
+    nrSlabsTaken += nrEmpty;
     for (int i = 0; i < nrEmpty; i++) {
       Slab slab = Objects.requireNonNull(empty[i]);
       assert slab.isEmpty() : "slab in use: " + slab.base;
@@ -128,6 +154,7 @@ final class SlabList {
       Objects.requireNonNull(empty[i]).home = null;
     }
     range.retire(emptySinceNanos, empty, count);
+    nrSlabsRetired += count;
     nrEmpty -= count;
     System.arraycopy(empty, count, empty, 0, nrEmpty);
     Arrays.fill(empty, nrEmpty, nrEmpty + count, null);

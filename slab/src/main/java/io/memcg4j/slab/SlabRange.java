@@ -519,6 +519,19 @@ final class SlabRange {
     }
   }
 
+  /** A slab and how much of its memory may be resident. */
+  record Resident(Slab slab, long nrBytes) {}
+
+  /** As {@link #inUse}, of one moment. */
+  List<Resident> residents() {
+    lock.lock();
+    try {
+      return inUse().stream().map(slab -> new Resident(slab, slab.residentBytes)).toList();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   long mappedBytes() {
     lock.lock();
     try {

@@ -36,10 +36,12 @@ final class SlotSlabs {
   private final CpuSlot slot;
   private final BirthEpoch births;
   private final AllocationProfile profile;
+  private final FaultInjection faults;
   private @Nullable SlabList[] byCache = {};
   private volatile @Nullable Slab remoteHead;
   private @Nullable Magazines rootMagazines;
   private @Nullable MemCgroup refusedBy;
+  private boolean faulted;
   private long nrBadFrees;
   private long bytesToSample;
 
@@ -52,6 +54,7 @@ final class SlotSlabs {
     this.slot = slot;
     this.births = allocator.tracking().births();
     this.profile = allocator.profile();
+    this.faults = allocator.faults();
   }
 
   CpuSlot slot() {
@@ -86,6 +89,25 @@ final class SlotSlabs {
   /** How the last allocation of this slot failed. */
   void refused(@Nullable MemCgroup by) {
     refusedBy = by;
+    faulted = false;
+  }
+
+  /**
+   * Whether a charge to the stock's group is to fail for no reason; then that is how the last
+   * allocation of this slot failed.
+   */
+  boolean isFaulted(ObjStock stock, long nrBytes, int flags) {
+    if (!faults.isOn() || !faults.failsCharge(nrBytes, flags)) {
+      return false;
+    }
+    refusedBy = stock.handle().group();
+    faulted = true;
+    return true;
+  }
+
+  /** Whether the last allocation that failed would have been granted. */
+  boolean isFaulted() {
+    return faulted;
   }
 
   /** The group that refused the last allocation that failed; null if memory was not to be had. */
@@ -158,7 +180,7 @@ final class SlotSlabs {
         if (charged) {
           stock.giveBackAll();
         }
-        refusedBy = null;
+        refused(null);
         return 0;
       }
       word.setOwner(magazines);
@@ -173,6 +195,7 @@ final class SlotSlabs {
     }
     long taken = word.free();
     magazine.activate(word, inAdvance, nrBytes);
+    list(geometry).refilled();
     if (geometry.isDebug()) {
       word.setTracked();
     }
@@ -207,11 +230,22 @@ final class SlotSlabs {
       word.setTracked();
     }
     if (profile.isExact()) {
-      Magazines magazines = Objects.requireNonNull(word.owner());
-      long surplus = retire(magazines, magazine);
-      if (magazines.isCharged()) {
-        magazines.stock().uncharge(surplus);
-      }
+      leaveActive(Objects.requireNonNull(word.owner()), magazine);
+    }
+  }
+
+  /** Has nothing of a cache stay ready, so that the next allocation takes the general way. */
+  void leaveActive(Magazines magazines, SlabGeometry geometry) {
+    Magazine magazine = magazines.get(geometry.cacheIndex());
+    if (magazine.activeWord() != null) {
+      leaveActive(magazines, magazine);
+    }
+  }
+
+  private void leaveActive(Magazines magazines, Magazine magazine) {
+    long surplus = retire(magazines, magazine);
+    if (magazines.isCharged()) {
+      magazines.stock().uncharge(surplus);
     }
   }
 
@@ -219,7 +253,10 @@ final class SlotSlabs {
     if ((flags & SlabAllocator.NO_SEEK) != 0) {
       return stock.tryEnsure(needBytes, wantBytes);
     }
-    refusedBy = stock.ensure(needBytes, wantBytes);
+    if (isFaulted(stock, needBytes, flags)) {
+      return false;
+    }
+    refused(stock.ensure(needBytes, wantBytes));
     return refusedBy == null;
   }
 
@@ -292,6 +329,13 @@ final class SlotSlabs {
       byCache[cacheIndex] = list;
     }
     return list;
+  }
+
+  /** Any thread: the counts of a cache on this slot, with those of others. */
+  SlabStat.Counts addCounts(int cacheIndex, SlabStat.Counts sum) {
+    @Nullable SlabList[] lists = byCache;
+    SlabList list = cacheIndex < lists.length ? lists[cacheIndex] : null;
+    return list == null ? sum : list.addedTo(sum);
   }
 
   // ---- free
@@ -484,6 +528,7 @@ final class SlotSlabs {
     if (bits == 0 || magazines == null) {
       return;
     }
+    list(word.slab.geometry).collected(Long.bitCount(bits));
     Magazine magazine = magazines.get(word.slab.cacheIndex);
     if (magazine.isActive(word)) {
       magazine.addUncharged(bits);

@@ -216,6 +216,33 @@ final class Word {
     }
   }
 
+  /**
+   * What its objects are, a bit each.
+   *
+   * @param charged part of {@code ready}
+   */
+  record Parts(long deferred, long ready, long charged, long free, long allocated) {}
+
+  /** As {@link #allocated}, for everything else too: each object is one thing. */
+  Parts parts() {
+    while (true) {
+      int before = (int) MOVES.getAcquire(this);
+      long freedElsewhere = remote() & slab.wordMask;
+      long deferred = freedElsewhere & slab.deferredBits(index);
+      long first = (long) FREE.getAcquire(this);
+      Magazine magazine = (Magazine) ACTIVE_IN.getAcquire(this);
+      long taken = magazine == null ? 0 : magazine.takenAcquire();
+      long charged = magazine == null ? 0 : magazine.availableAcquire();
+      long second = (long) FREE.getAcquire(this);
+      if ((int) MOVES.getAcquire(this) == before) {
+        long ready = taken & slab.wordMask & ~freedElsewhere;
+        long free = (first | second | freedElsewhere) & slab.wordMask & ~ready & ~deferred;
+        long allocated = slab.wordMask & ~(deferred | ready | free);
+        return new Parts(deferred, ready, charged & ready, free, allocated);
+      }
+    }
+  }
+
   /** The magazine that has the word active, for anyone. */
   @Nullable Magazine activeInAcquire() {
     return (Magazine) ACTIVE_IN.getAcquire(this);

@@ -65,7 +65,8 @@ final class Instance implements AutoCloseable {
 
   /** Areas that no purge thread touches, so that a test says when. To be closed by the test. */
   Vmalloc quietVmalloc() {
-    ScopeCharger charger = new ScopeCharger(registry(), true, MemoryClass.VMALLOC);
+    ScopeCharger charger =
+        new ScopeCharger(registry(), true, MemoryClass.VMALLOC, kmalloc.faults());
     return new Vmalloc(pages, DEFAULT_RANGE_BYTES, charger, () -> {});
   }
 

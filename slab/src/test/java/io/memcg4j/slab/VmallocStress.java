@@ -42,7 +42,11 @@ final class VmallocStress {
           new Vmalloc(
               new InertMapper(),
               1L << 40,
-              new ScopeCharger(registry, true, MemoryClass.VMALLOC),
+              new ScopeCharger(
+                  registry,
+                  true,
+                  MemoryClass.VMALLOC,
+                  new FaultInjection(() -> {}, Integer::toString)),
               () -> {});
       VMALLOC.recordCallers(false);
     }
