@@ -119,6 +119,10 @@ final class SlabAllocator {
     return registry;
   }
 
+  @Nullable Vmalloc areasIfMade() {
+    return areas.ifMade();
+  }
+
   Vmalloc vmalloc() {
     return areas.get();
   }
