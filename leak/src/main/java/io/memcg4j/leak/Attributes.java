@@ -30,7 +30,7 @@ final class Attributes {
   /** A handle of the call site that stands for the one of the allocation; 0 if none was given. */
   final int trace;
 
-  /** The number of the scan that was the last one when something was said. */
+  /** The epoch in which something was said the last time. */
   final long epoch;
 
   private Attributes(Colour colour, boolean noScan, List<Area> areas, int trace, long epoch) {

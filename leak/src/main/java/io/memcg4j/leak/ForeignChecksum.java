@@ -11,19 +11,23 @@ final class ForeignChecksum {
 
   private ForeignChecksum() {}
 
-  /** The checksum; null if a page is missing. */
-  static @Nullable Integer of(long address, long nrBytes) {
+  /** The checksum of all copies of a range's contents in a row; null if a page is missing. */
+  static @Nullable Integer of(RangeMap ranges, int range) {
+    long nrBytes = ranges.end(range) - ranges.start(range);
     CRC32C crc = new CRC32C();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment copy = arena.allocate(Math.min(COPY_BYTES, nrBytes), Long.BYTES);
       MemorySegment vectors = arena.allocate(Memory.vectorBytes(), Long.BYTES);
-      for (long done = 0; done < nrBytes; ) {
-        MemorySegment piece = copy.asSlice(0, Math.min(copy.byteSize(), nrBytes - done));
-        if (Memory.read(address + done, piece, vectors) != piece.byteSize()) {
-          return null;
+      for (int n = 0; n < ranges.nrCopies(range); n++) {
+        long address = ranges.start(range) + n * ranges.copyStride(range);
+        for (long done = 0; done < nrBytes; ) {
+          MemorySegment piece = copy.asSlice(0, Math.min(copy.byteSize(), nrBytes - done));
+          if (Memory.read(address + done, piece, vectors) != piece.byteSize()) {
+            return null;
+          }
+          crc.update(piece.asByteBuffer());
+          done += piece.byteSize();
         }
-        crc.update(piece.asByteBuffer());
-        done += piece.byteSize();
       }
     }
     return (int) crc.getValue();

@@ -109,14 +109,21 @@ final class HeapMap {
     return slabBase(slab) + index * objectBytes[slab];
   }
 
-  /** The slab of an address; -1 if none, or if the address is behind the last object. */
+  /**
+   * The slab of an address; -1 if none, or if the address is before the first object, as a red zone
+   * is, or behind the last one.
+   */
   int findSlab(long address) {
     long offset = address - base;
     if (Long.compareUnsigned(offset, rangeBytes) >= 0) {
       return -1;
     }
     int slab = slabOfChunk[(int) (offset >>> chunkShift)];
-    return slab >= 0 && address - slabBase(slab) < geometry[slab * GEOMETRY + USABLE] ? slab : -1;
+    return slab >= 0
+            && Long.compareUnsigned(address - slabBase(slab), geometry[slab * GEOMETRY + USABLE])
+                < 0
+        ? slab
+        : -1;
   }
 
   /** The object that an address in a slab lies in, counted from the slab's first. */
@@ -130,6 +137,16 @@ final class HeapMap {
 
   long bitOf(int slab, long index) {
     return 1L << (index & ((1L << wordShift(slab)) - 1));
+  }
+
+  /** Whether an object that was allocated before the epoch begins at an address. */
+  boolean isOld(long address) {
+    int slab = findSlab(address);
+    if (slab < 0) {
+      return false;
+    }
+    long index = indexOf(slab, address);
+    return (old[wordOf(slab, index)] & bitOf(slab, index)) != 0;
   }
 
   long nrLive() {

@@ -1,19 +1,25 @@
 package io.memcg4j.leak;
 
-import io.memcg4j.objcg.ObjCgroup;
+import io.memcg4j.leak.Attributes.Colour;
 import io.memcg4j.slab.Kmalloc;
+import io.memcg4j.slab.LiveBlock;
 import io.memcg4j.slab.ObjectSnapshot;
 import io.memcg4j.slab.ObjectTracking;
 import java.lang.System.Logger.Level;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import java.util.function.LongConsumer;
-import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,18 +37,26 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Kmemleak {
   /*
-   * Invariant  what is remembered between scans is kept under scanning; what the application says,
-   *            under lock. A scan works on copies of both.
+   * Invariant  what is remembered between scans is kept under scanning; what the application says, in
+   *            KnownBlocks. A scan works on copies of both.
+   * Also       a block that is said to be no leak, or is in a report, is known to this class by address:
+   *            neither of these may be a reference to it, so addresses kept in the JDK's collections
+   *            are complemented, and its own classes are no roots (OwnMetadata).
    * Age        the first snapshot of a scan, and then a new epoch: what is old in the next scan existed
    *            before this one. An epoch is replaced only when it has lasted for the minimum age. The
    *            second snapshot is of the new epoch, so a suspect that is old in it is the same block.
-   * Locks      scanning, then lock. Neither is held by an allocation or a free.
+   * Locks      scanning, then that of KnownBlocks. Neither is held by an allocation or a free.
    * Failure    what a scan did not expect turns the scanner off, loudly; on() turns it on again. The
    *            allocator does not notice.
    * Origin     Linux mm/kmemleak.c: rules, colours, names; none of its text or code.
    */
   private static final System.Logger LOGGER = System.getLogger(Kmemleak.class.getName());
   private static final Duration DEFAULT_MIN_AGE = Duration.ofSeconds(5);
+  private static final Duration DEFAULT_FIRST_DELAY = Duration.ofMinutes(1);
+  private static final Duration DEFAULT_PERIOD = Duration.ofMinutes(10);
+  private static final int HEX_DUMP_BYTES = 32;
+  private static final LeakReport NOTHING =
+      new LeakReport(List.of(), 0, HeapRoots.NONE, 0, 0, 0, 0, 0, 0, 0);
 
   private final ObjectTracking tracking;
   private final Kmalloc kmalloc;
@@ -53,19 +67,21 @@ public final class Kmemleak {
   private final int percent;
 
   private final ReentrantLock scanning = new ReentrantLock();
-  private final ReentrantLock lock = new ReentrantLock();
+  private final KnownBlocks known;
 
   // Guarded by scanning.
   private IdTable<Suspect> remembered = new IdTable<>();
   private long epochBeganNanos;
+  private final OutsideBlocks outside = new OutsideBlocks();
 
-  // Guarded by lock.
-  private SaidOfBlocks said = new SaidOfBlocks();
-  private RangeMap ranges = RangeMap.EMPTY;
-  private IdTable<String> names = new IdTable<>();
-  private IdTable<Boolean> transients = new IdTable<>();
+  private final PeriodicScan periodic;
+  private final Consumer<ScanProgress> progress;
+  private final int hexDumpBytes;
 
-  private volatile long nrScans;
+  /** What the last scan found. */
+  private volatile LeakReport last = NOTHING;
+
+  private volatile boolean scansStacks = true;
   private volatile int minUnrefScans = 1;
   private volatile boolean isOn = true;
   private volatile boolean isCancelled;
@@ -78,6 +94,10 @@ public final class Kmemleak {
     minAgeNanos = builder.minAge.toNanos();
     nrWorkers = builder.nrWorkers;
     percent = builder.percent;
+    progress = builder.progress;
+    hexDumpBytes = builder.hexDumpBytes;
+    known = new KnownBlocks(tracking);
+    periodic = new PeriodicScan(this, builder.firstDelay, builder.period);
   }
 
   /**
@@ -99,6 +119,10 @@ public final class Kmemleak {
     private Duration minAge = DEFAULT_MIN_AGE;
     private int nrWorkers = 1;
     private int percent = Pace.MAX_PERCENT;
+    private Duration firstDelay = DEFAULT_FIRST_DELAY;
+    private Duration period = DEFAULT_PERIOD;
+    private Consumer<ScanProgress> progress = step -> {};
+    private int hexDumpBytes;
 
     private Builder(Kmalloc kmalloc) {
       this.kmalloc = kmalloc;
@@ -160,6 +184,46 @@ public final class Kmemleak {
       return this;
     }
 
+    /**
+     * Sets when the thread of {@code scan=on} scans; it is not started by this.
+     *
+     * @param first delay of its first scan, 0 or more
+     * @param every time from the end of a scan to the next one, more than 0
+     * @return this
+     * @throws IllegalArgumentException if out of range
+     */
+    public Builder periodic(Duration first, Duration every) {
+      if (first.isNegative() || every.isNegative() || every.isZero()) {
+        throw new IllegalArgumentException(
+            "bad time: firstDelay=" + first + " legal=0.. period=" + every + " legal=1ns..");
+      }
+      firstDelay = first;
+      period = every;
+      return this;
+    }
+
+    /**
+     * Reports show the first 32 bytes of each block. They may be somebody's data: off by default.
+     *
+     * @return this
+     */
+    public Builder hexDump() {
+      hexDumpBytes = HEX_DUMP_BYTES;
+      return this;
+    }
+
+    /**
+     * Tells how far a scan is, as it begins each of its steps.
+     *
+     * @param callback on the thread that scans, which waits for it; it may cancel the scan. What it
+     *     throws is logged and ignored.
+     * @return this
+     */
+    public Builder onProgress(Consumer<ScanProgress> callback) {
+      progress = callback;
+      return this;
+    }
+
     Builder javaHeap(JavaHeap other) {
       heap = other;
       return this;
@@ -186,7 +250,7 @@ public final class Kmemleak {
    * @throws IllegalArgumentException if it overlaps with one that is registered
    */
   public void register(long address, long nrBytes, String name) {
-    add(address, nrBytes, name, 1);
+    known.add(address, nrBytes, name, 1);
   }
 
   /**
@@ -198,35 +262,7 @@ public final class Kmemleak {
    * @throws IllegalArgumentException if it overlaps with one that is registered
    */
   public void registerRoot(long address, long nrBytes, String name) {
-    add(address, nrBytes, name, 0);
-  }
-
-  private void add(long address, long nrBytes, String name, int minCount) {
-    if (address <= 0 || nrBytes <= 0 || address + nrBytes < address) {
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT, "bad range: address=0x%x nrBytes=%d legal=1..", address, nrBytes));
-    }
-    lock.lock();
-    try {
-      int other = ranges.findOverlap(address, address + nrBytes);
-      if (other >= 0) {
-        throw new IllegalArgumentException(
-            String.format(
-                Locale.ROOT,
-                "range overlaps: address=0x%x nrBytes=%d otherAddress=0x%x otherBytes=%d",
-                address,
-                nrBytes,
-                ranges.start(other),
-                ranges.end(other) - ranges.start(other)));
-      }
-      // During a scan it counts for the next one: it was not there when this one began.
-      long birth = scanning.isLocked() ? nrScans + 1 : nrScans;
-      ranges = ranges.with(address, address + nrBytes, minCount, birth);
-      names.put(address, name);
-    } finally {
-      lock.unlock();
-    }
+    known.add(address, nrBytes, name, 0);
   }
 
   /**
@@ -236,26 +272,28 @@ public final class Kmemleak {
    * @return false if nothing is registered with this address
    */
   public boolean unregister(long address) {
-    lock.lock();
-    try {
-      int range = ranges.find(address);
-      if (range < 0 || ranges.start(range) != address) {
-        return false;
-      }
-      ranges = ranges.without(range);
-      return true;
-    } finally {
-      lock.unlock();
-    }
+    return known.remove(address);
   }
 
   /**
    * The block is no leak whoever refers to it; what it refers to is none either.
    *
+   * <p>As for the other calls about a block, an address that is in no block, or inside one where
+   * its first byte is asked for, is a mistake that is logged and changes nothing; 0 is ignored.
+   *
    * @param address of its first byte
    */
   public void notLeak(long address) {
-    change(address, block -> block.as(Attributes.Colour.GRAY, nrScans));
+    known.change("notLeak", address, said -> said.as(Colour.GRAY, tracking.epoch()));
+  }
+
+  /**
+   * As {@link #notLeak(long)}.
+   *
+   * @param block native; where it starts counts
+   */
+  public void notLeak(MemorySegment block) {
+    notLeak(addressOf(block));
   }
 
   /**
@@ -264,7 +302,16 @@ public final class Kmemleak {
    * @param address of its first byte
    */
   public void ignore(long address) {
-    change(address, block -> block.as(Attributes.Colour.BLACK, nrScans));
+    known.change("ignore", address, said -> said.as(Colour.BLACK, tracking.epoch()));
+  }
+
+  /**
+   * As {@link #ignore(long)}.
+   *
+   * @param block native; where it starts counts
+   */
+  public void ignore(MemorySegment block) {
+    ignore(addressOf(block));
   }
 
   /**
@@ -273,15 +320,25 @@ public final class Kmemleak {
    * @param address of its first byte
    */
   public void noScan(long address) {
-    change(address, block -> block.unscanned(nrScans));
+    known.change("noScan", address, said -> said.unscanned(tracking.epoch()));
   }
 
   /**
-   * Only this part of the block holds references, and others that are named so.
+   * As {@link #noScan(long)}.
    *
-   * @param address of its first byte
+   * @param block native; where it starts counts
+   */
+  public void noScan(MemorySegment block) {
+    noScan(addressOf(block));
+  }
+
+  /**
+   * Only this part of the block holds references, and others that are named so. A part that is not
+   * wholly in the block is a mistake that is logged and changes nothing.
+   *
+   * @param address in the block, not only of its first byte
    * @param offset of the part, from there, 0 or more
-   * @param nrBytes size of the part, 1 or more; cut where the block ends
+   * @param nrBytes size of the part, 1 or more; {@code Long.MAX_VALUE} for the rest of the block
    * @throws IllegalArgumentException if a number is out of range
    */
   public void scanArea(long address, long offset, long nrBytes) {
@@ -289,7 +346,17 @@ public final class Kmemleak {
       throw new IllegalArgumentException(
           "bad area: offset=" + offset + " nrBytes=" + nrBytes + " legal=0.. and 1..");
     }
-    change(address, block -> block.with(new Attributes.Area(offset, nrBytes), nrScans));
+    known.addArea(address, offset, nrBytes);
+  }
+
+  /**
+   * As {@link #scanArea(long, long, long)}, for a part that is a segment.
+   *
+   * @param part native, of the block's memory, 1 byte or more
+   * @throws IllegalArgumentException if it is empty
+   */
+  public void scanArea(MemorySegment part) {
+    scanArea(addressOf(part), 0, part.byteSize());
   }
 
   /**
@@ -298,34 +365,89 @@ public final class Kmemleak {
    * @param address of its first byte
    */
   public void transientLeak(long address) {
-    lock.lock();
-    try {
-      transients.put(address, Boolean.TRUE);
-    } finally {
-      lock.unlock();
-    }
+    known.addTransient(address);
+  }
+
+  /**
+   * As {@link #transientLeak(long)}.
+   *
+   * @param block native; where it starts counts
+   */
+  public void transientLeak(MemorySegment block) {
+    transientLeak(addressOf(block));
   }
 
   /**
    * The call site of the block is the caller of this method.
    *
-   * @param address of its first byte
+   * @param address in the block, not only of its first byte
    */
   public void update(long address) {
-    int trace = kmalloc.profile().depot().capture(1);
-    change(address, block -> block.from(trace, nrScans));
+    update(address, kmalloc.profile().depot().capture(1));
   }
 
-  private void change(long address, UnaryOperator<Attributes> by) {
-    if (address == 0) {
-      return;
+  /**
+   * As {@link #update(long)}.
+   *
+   * @param block native; where it starts counts
+   */
+  public void update(MemorySegment block) {
+    update(addressOf(block), kmalloc.profile().depot().capture(1));
+  }
+
+  private void update(long address, int trace) {
+    known.changeAround("update", address, said -> said.from(trace, tracking.epoch()));
+  }
+
+  /**
+   * Sets a word that holds a reference to 0, so that what was left in it counts no longer.
+   *
+   * @param holder native, at least 8 bytes, aligned to 8; the first word is set
+   * @throws IllegalArgumentException if it is not native or not aligned
+   * @throws IndexOutOfBoundsException if it is shorter
+   * @throws IllegalStateException if it was closed
+   */
+  public void erase(MemorySegment holder) {
+    if ((addressOf(holder) & (Long.BYTES - 1)) != 0) {
+      throw new IllegalArgumentException(
+          String.format(
+              Locale.ROOT, "bad word: address=0x%x legal=aligned to 8", holder.address()));
     }
-    lock.lock();
-    try {
-      said.change(address, by);
-    } finally {
-      lock.unlock();
+    holder.set(ValueLayout.JAVA_LONG_UNALIGNED, 0, 0);
+  }
+
+  /**
+   * As {@link #erase(MemorySegment)}, for a word in a block of the allocator or in registered
+   * memory; anywhere else it is a mistake that is logged and changes nothing.
+   *
+   * @param holder address of the word, aligned to 8
+   * @throws IllegalArgumentException if it is not aligned
+   */
+  public void erase(long holder) {
+    LiveBlock block = known.find(holder);
+    if (block == null || block.address() + block.nrBytes() - holder < Long.BYTES) {
+      if (holder != 0) {
+        known.warn("erase in an unknown object", holder);
+      }
+    } else {
+      erase(Memory.ALL.asSlice(holder, Long.BYTES));
     }
+  }
+
+  private static long addressOf(MemorySegment segment) {
+    if (!segment.isNative()) {
+      throw new IllegalArgumentException("not native: segment=" + segment);
+    }
+    return segment.address();
+  }
+
+  /**
+   * Calls about blocks that do not exist, so far; each was logged.
+   *
+   * @return a count
+   */
+  public long nrWarnings() {
+    return known.nrWarnings();
   }
 
   /**
@@ -353,9 +475,10 @@ public final class Kmemleak {
 
   // ---- scans
 
-  /** Turns the scanner off; a scan that runs is cancelled. */
+  /** Turns the scanner off, and its thread; a scan that runs is cancelled. */
   public void off() {
     isOn = false;
+    periodic.stop();
     cancel();
   }
 
@@ -389,6 +512,11 @@ public final class Kmemleak {
    * @throws IllegalStateException if the scanner is off, or the allocator is closed
    */
   public LeakReport scan() {
+    return scan(() -> false);
+  }
+
+  /** As {@link #scan()}; cancelled also when its caller says so. */
+  LeakReport scan(BooleanSupplier stopped) {
     scanning.lock();
     try {
       isCancelled = false;
@@ -399,11 +527,12 @@ public final class Kmemleak {
         throw new IllegalStateException("allocator is closed");
       }
       try {
-        return scanPinned();
+        return scanPinned(stopped);
       } catch (CancellationException | HeapDumpException e) {
         throw e;
       } catch (RuntimeException | Error e) {
         isOn = false;
+        periodic.stop();
         LOGGER.log(Level.ERROR, "kmemleak is off: a scan failed; on() turns it on again", e);
         throw e;
       } finally {
@@ -414,103 +543,187 @@ public final class Kmemleak {
     }
   }
 
-  private LeakReport scanPinned() {
+  private LeakReport scanPinned(BooleanSupplier stopped) {
+    LeakEvents.LeakScan event = new LeakEvents.LeakScan();
+    event.begin();
     long start = System.nanoTime();
     boolean isFirst = !tracking.isOn();
     boolean isOld = !isFirst && start - epochBeganNanos >= minAgeNanos;
+    int epoch = tracking.epoch();
     Snapshots source = new Snapshots(tracking.snapshot());
     if (isFirst || isOld) {
       // Before the time is taken: what is allocated in between counts as younger than it is.
       tracking.advance();
       epochBeganNanos = System.nanoTime();
     }
-    SaidOfBlocks knownSaid = takeSaid(source.first, isOld);
+    SaidOfBlocks knownSaid =
+        known.take(source.first, source.lastRanges, isOld ? epoch : 0, remembered);
     Scan.Roots roots = readsJavaHeap ? this::readJavaHeap : Scan.Roots.NONE;
-    Pace pace = new Pace(percent, () -> isCancelled);
-    long scanNumber = nrScans;
-    long oldBirth = isOld ? scanNumber - 1 : -1;
+    Pace pace = new Pace(percent, () -> isCancelled || stopped.getAsBoolean());
+    long oldBirth = isOld ? epoch - 1 : -1;
     Scan scan = new Scan(source, roots, knownSaid, pace, nrWorkers, remembered, oldBirth);
+    scan.onProgress(this::tell);
     Scan.Result result = scan.run(isOld);
-    List<LeakSuspect> suspects = new ArrayList<>();
-    int nrNew = 0;
-    for (Scan.Found found : result.found()) {
-      Suspect suspect = result.suspects().get(found.address());
+    List<Scan.Found> found = new ArrayList<>();
+    Set<Long> newOnes = new HashSet<>();
+    for (Scan.Found one : result.found()) {
+      Suspect suspect = result.suspects().get(one.address());
       if (suspect != null && (suspect.isReported() || suspect.nrUnreferenced() >= minUnrefScans)) {
-        nrNew += suspect.isReported() ? 0 : 1;
-        result
-            .suspects()
-            .put(found.address(), new Suspect(suspect.checksum(), suspect.nrUnreferenced(), true));
-        suspects.add(describe(source.last, knownSaid, found, suspect.nrUnreferenced()));
+        if (!suspect.isReported()) {
+          newOnes.add(~one.address());
+        }
+        result.suspects().put(one.address(), suspect.reported());
+        found.add(one);
       }
     }
+    found.sort(Comparator.comparingLong(Scan.Found::address));
+    Describer describer = new Describer(kmalloc, source.last, source.lastRanges, hexDumpBytes);
+    List<LeakSuspect> suspects =
+        describer.describe(found, result.suspects(), knownSaid, known::nameOf);
     remembered = result.suspects();
-    nrScans = scanNumber + 1;
-    suspects.sort(Comparator.comparingLong(LeakSuspect::address));
-    return new LeakReport(
-        suspects,
-        nrNew,
-        result.heapRoots(),
-        System.nanoTime() - start,
-        result.markNanos(),
-        result.nrBlocks(),
-        result.nrScanned(),
-        result.nrScannedBytes(),
-        result.nrUnreadable(),
-        result.nrPasses());
+    LeakReport report =
+        new LeakReport(
+            suspects,
+            newOnes.size(),
+            result.heapRoots(),
+            System.nanoTime() - start,
+            result.markNanos(),
+            result.nrBlocks(),
+            result.nrScanned(),
+            result.nrScannedBytes(),
+            result.nrUnreadable(),
+            result.nrPasses());
+    last = report;
+    List<LeakSuspect> newSuspects =
+        suspects.stream().filter(suspect -> newOnes.contains(~suspect.address())).toList();
+    LeakEvents.commit(event, report, newSuspects);
+    tell(new ScanProgress(ScanProgress.Step.DONE, result.nrPasses(), result.nrScanned()));
+    return report;
+  }
+
+  private void tell(ScanProgress step) {
+    try {
+      progress.accept(step);
+    } catch (RuntimeException e) {
+      LOGGER.log(Level.WARNING, "progress callback failed", e);
+    }
   }
 
   private HeapRoots readJavaHeap(long min, long max, LongConsumer sink, Pace pace) {
     return javaHeap.read(min, max, sink, pace::isCancelled);
   }
 
-  /** What is said now, cleaned of blocks that are gone, and the wishes for this scan. */
-  private SaidOfBlocks takeSaid(HeapMap map, boolean isOld) {
-    lock.lock();
+  // ---- the kmemleak file
+
+  /**
+   * What is reported and still unreferenced and allocated, as far as the last scan knows. Does not
+   * scan and does not wait for one.
+   *
+   * @return kmemleak's text, each block by itself; empty if there is none
+   * @throws IllegalStateException if the allocator is closed
+   */
+  public String read() {
+    List<LeakSuspect> found = last.suspects();
+    if (found.isEmpty()) {
+      return "";
+    }
+    if (!tracking.pin()) {
+      throw new IllegalStateException("allocator is closed");
+    }
     try {
-      said = said.stillTrue(map, ranges, isOld, nrScans);
-      transients.forEach((address, wish) -> {
-        Suspect last = remembered.get(address);
-        boolean isReported = last != null && last.isReported();
-        remembered.put(address, Suspect.withoutChecksum(isReported));
-      });
-      transients = new IdTable<>();
-      return said.stillTrue(map, ranges, false, nrScans);
+      return LeakText.list(known.stillThere(found));
     } finally {
-      lock.unlock();
+      tracking.unpin();
     }
   }
 
-  private LeakSuspect describe(
-      ObjectSnapshot snapshot, SaidOfBlocks knownSaid, Scan.Found found, int nrScansInARow) {
-    Attributes attributes = knownSaid.of(found.address());
-    int trace = attributes == null ? 0 : attributes.trace;
-    String cgroup = "";
-    String cache;
-    if (found.slab() < 0) {
-      cache = nameOf(found.address());
-    } else {
-      ObjCgroup owner = snapshot.owner(found.word());
-      cgroup = owner == null ? "?" : owner.group().path();
-      cache = snapshot.cacheName(found.slab());
-      trace = trace == 0 ? tracking.callSite(found.address()) : trace;
-    }
-    return new LeakSuspect(
-        found.address(),
-        found.nrBytes(),
-        cgroup,
-        cache,
-        found.checksum(),
-        nrScansInARow,
-        kmalloc.profile().depot().frames(trace));
+  /**
+   * A command of the kmemleak file. As there, the first that the text begins with counts, only the
+   * first 63 characters are looked at, and numbers are decimal, octal with a leading 0, or
+   * hexadecimal with a leading 0x.
+   *
+   * <table>
+   * <caption>Commands</caption>
+   * <tr><td>{@code clear}</td><td>what is reported is no leak any more, but still scanned; while the
+   * scanner is off: what scans have remembered is forgotten</td></tr>
+   * <tr><td>{@code off}</td><td>{@link #off}</td></tr>
+   * <tr><td>{@code stack=on}, {@code stack=off}</td><td>kept and without effect: values that only
+   * live in a thread's locals are in no heap dump; see the class</td></tr>
+   * <tr><td>{@code scan=on}, {@code scan=off}</td><td>starts and stops the thread that scans
+   * periodically</td></tr>
+   * <tr><td>{@code scan=SECS}</td><td>the thread's period, and starts it anew; 0 stops it</td></tr>
+   * <tr><td>{@code scan}</td><td>{@link #scan}</td></tr>
+   * <tr><td>{@code dump=ADDR}</td><td>what is known of the block with this address</td></tr>
+   * </table>
+   *
+   * @param command the text
+   * @return what there is to say: the report of {@code scan}, the block of {@code dump=}; else
+   *     empty
+   * @throws IllegalArgumentException if it is no command, its number is none, or no block has the
+   *     address
+   * @throws IllegalStateException if the scanner is off and the command is not {@code clear}
+   * @throws CancellationException if {@code scan} was cancelled
+   * @throws HeapDumpException if {@code scan} could not read the Java heap
+   */
+  public String write(String command) {
+    return Command.run(this, command);
   }
 
-  private String nameOf(long address) {
-    lock.lock();
+  /** See {@link #write}. */
+  void clear() {
+    scanning.lock();
     try {
-      String name = names.get(address);
-      return name == null ? "?" : name;
+      if (isOn) {
+        // As if said two epochs ago: so that a block which takes the place of one of these since
+        // the
+        // scan does not inherit it.
+        known.gray(last.suspects(), tracking.epoch() - 2L);
+      } else {
+        remembered = new IdTable<>();
+        outside.forget();
+        tracking.stop();
+      }
+      last = NOTHING;
     } finally {
-      lock.unlock();
+      scanning.unlock();
+    }
+  }
+
+  /** See {@link #write}. */
+  void stacks(boolean on) {
+    scansStacks = on;
+  }
+
+  /**
+   * What {@code stack=} was set to.
+   *
+   * @return true at first
+   */
+  public boolean scansStacks() {
+    return scansStacks;
+  }
+
+  /** The thread of {@code scan=on}. */
+  PeriodicScan periodic() {
+    return periodic;
+  }
+
+  /** See {@link #write}. */
+  String dump(long address) {
+    LiveBlock block = known.find(address);
+    if (block == null || block.address() != address) {
+      throw new IllegalArgumentException(
+          String.format(
+              Locale.ROOT, "invalid argument: dump=0x%x legal=address of a block", address));
+    }
+    Attributes said = known.said(address);
+    int trace = said == null || said.trace == 0 ? block.site() : said.trace;
+    List<StackTraceElement> frames = kmalloc.profile().depot().frames(trace);
+    scanning.lock();
+    try {
+      return LeakText.dump(block, known.minCount(address), remembered.get(address), frames);
+    } finally {
+      scanning.unlock();
     }
   }
 
@@ -518,12 +731,18 @@ public final class Kmemleak {
   private final class Snapshots implements Scan.Source {
     final HeapMap first;
     ObjectSnapshot last;
+    RangeMap lastRanges;
     private @Nullable HeapMap next;
 
     Snapshots(ObjectSnapshot snapshot) {
       last = snapshot;
       first = HeapMap.of(snapshot);
       next = first;
+      lastRanges = rangesNow();
+    }
+
+    private RangeMap rangesNow() {
+      return known.ranges().with(outside.look(tracking));
     }
 
     @Override
@@ -533,18 +752,14 @@ public final class Kmemleak {
       if (map == null) {
         last = tracking.snapshot();
         map = HeapMap.of(last);
+        lastRanges = rangesNow();
       }
       return map;
     }
 
     @Override
     public RangeMap ranges() {
-      lock.lock();
-      try {
-        return ranges;
-      } finally {
-        lock.unlock();
-      }
+      return lastRanges;
     }
   }
 }

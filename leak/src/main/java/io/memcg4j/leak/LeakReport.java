@@ -1,7 +1,6 @@
 package io.memcg4j.leak;
 
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -72,37 +71,59 @@ public record LeakReport(
   }
 
   /**
-   * kmemleak's report.
+   * Bytes of all suspects.
    *
-   * @return for each suspect its address, size, group, cache and call stack; then a summary line
+   * @return the sum of their sizes
+   */
+  public long nrBytes() {
+    return suspects.stream().mapToLong(LeakSuspect::nrBytes).sum();
+  }
+
+  /**
+   * The root causes by call site, group and cache. A block whose call site is not known is alone.
+   *
+   * @return those with most bytes first, bytes that are only held by them included
+   */
+  public List<LeakGroup> groups() {
+    return LeakGroup.of(suspects);
+  }
+
+  /**
+   * The suspects for programs.
+   *
+   * @return one JSON object per line
+   */
+  public String toJsonLines() {
+    return LeakJson.lines(suspects);
+  }
+
+  /**
+   * The suspects one by one, as the kmemleak file lists them.
+   *
+   * @return kmemleak's text, by address
+   */
+  public String toList() {
+    return LeakText.list(suspects);
+  }
+
+  /**
+   * What has changed since an earlier report of the same scanner.
+   *
+   * @param earlier the report of an earlier scan
+   * @return new and gone blocks, and growth by call site
+   */
+  public LeakDiff since(LeakReport earlier) {
+    return LeakDiff.of(earlier, this);
+  }
+
+  /**
+   * kmemleak's report: of each call site the first block, how many more there are and what they
+   * hold, root causes only; then the totals by tenant and a summary line.
+   *
+   * @return the text
    */
   @Override
   public String toString() {
-    StringBuilder text = new StringBuilder();
-    long nrBytes = 0;
-    for (LeakSuspect suspect : suspects) {
-      nrBytes += suspect.nrBytes();
-      text.append(
-          String.format(
-              Locale.ROOT,
-              "unreferenced object 0x%016x (size %d):%n  cgroup \"%s\" cache %s%n"
-                  + "  backtrace (crc %x):%n",
-              suspect.address(),
-              suspect.nrBytes(),
-              suspect.cgroup(),
-              suspect.cache(),
-              suspect.checksum()));
-      for (StackTraceElement frame : suspect.frames()) {
-        text.append("    ").append(frame).append(System.lineSeparator());
-      }
-    }
-    return text.append(
-            String.format(
-                Locale.ROOT,
-                "SUMMARY: %d leaks, %d bytes in %d cgroups%n",
-                suspects.size(),
-                nrBytes,
-                bytesByCgroup().size()))
-        .toString();
+    return LeakText.summary(this);
   }
 }

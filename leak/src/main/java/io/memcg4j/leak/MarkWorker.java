@@ -219,7 +219,7 @@ final class MarkWorker {
       // As Marker.mark.
       int at = slab * HeapMap.GEOMETRY;
       long inSlab = value - geometry[at + HeapMap.BASE];
-      if (inSlab >= geometry[at + HeapMap.USABLE]) {
+      if (Long.compareUnsigned(inSlab, geometry[at + HeapMap.USABLE]) >= 0) {
         continue;
       }
       long index = (inSlab * geometry[at + HeapMap.MAGIC]) >>> HeapMap.MAGIC_SHIFT;
@@ -240,13 +240,21 @@ final class MarkWorker {
       Attributes attributes = marker.specials.of(start);
       long length = marker.ranges.end(range) - start;
       if (attributes == null || (attributes.areas.isEmpty() && !attributes.noScan)) {
-        visitForeign(arena, range, start, length);
+        visitCopies(arena, range, 0, length);
       } else if (!attributes.noScan) {
         for (Attributes.Area area : attributes.areas) {
           long offset = Math.min(area.offset(), length);
-          visitForeign(arena, range, start + offset, Math.min(area.nrBytes(), length - offset));
+          visitCopies(arena, range, offset, Math.min(area.nrBytes(), length - offset));
         }
       }
+    }
+  }
+
+  private void visitCopies(Arena arena, int range, long offset, long length) {
+    long at = marker.ranges.start(range) + offset;
+    nrObjects++;
+    for (int copy = 0; copy < marker.ranges.nrCopies(range); copy++) {
+      visitForeign(arena, range, at + copy * marker.ranges.copyStride(range), length);
     }
   }
 
@@ -260,7 +268,6 @@ final class MarkWorker {
       copy = into;
       vectors = vector;
     }
-    nrObjects++;
     long start = marker.ranges.start(range);
     long rangeEnd = marker.ranges.end(range);
     long end = from + length;

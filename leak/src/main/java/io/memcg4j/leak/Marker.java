@@ -43,6 +43,9 @@ final class Marker {
   /** Of each range: references counted, and whether it is done. Guarded by this. */
   private final int[] counts;
 
+  /** Of each range: references that make it gray; -1 if it is black. */
+  private final int[] minCounts;
+
   private final LongList grayRanges = new LongList();
 
   // What the filter of a word needs.
@@ -65,9 +68,13 @@ final class Marker {
     counts = new int[ranges.size()];
     min = Math.min(map.base, ranges.min());
     span = Math.max(map.base + map.rangeBytes, ranges.max()) - min;
+    minCounts = new int[counts.length];
+    for (int range = 0; range < counts.length; range++) {
+      minCounts[range] = ranges.minCount(range);
+    }
     specials.forEach(this::paint);
     for (int range = 0; range < counts.length; range++) {
-      if (ranges.minCount(range) == 0) {
+      if (minCounts[range] == 0) {
         grayRanges.add(range);
       }
     }
@@ -76,6 +83,7 @@ final class Marker {
   private void paint(long address, Attributes attributes) {
     int slab = map.findSlab(address);
     if (slab < 0) {
+      paintRange(ranges.find(address), attributes.colour);
       return;
     }
     long index = map.indexOf(slab, address);
@@ -83,6 +91,16 @@ final class Marker {
       case WHITE -> {}
       case GRAY -> markObject(slab, map.wordOf(slab, index), map.bitOf(slab, index));
       case BLACK -> white[map.wordOf(slab, index)] &= ~map.bitOf(slab, index);
+    }
+  }
+
+  private void paintRange(int range, Attributes.Colour colour) {
+    if (range >= 0) {
+      switch (colour) {
+        case WHITE -> {}
+        case GRAY -> minCounts[range] = 0;
+        case BLACK -> minCounts[range] = -1;
+      }
     }
   }
 
@@ -100,7 +118,8 @@ final class Marker {
     long[] geometry = map.geometry;
     int at = slab * HeapMap.GEOMETRY;
     long inSlab = value - geometry[at + HeapMap.BASE];
-    if (inSlab >= geometry[at + HeapMap.USABLE]) {
+    // Unsigned: before the first object may be a red zone.
+    if (Long.compareUnsigned(inSlab, geometry[at + HeapMap.USABLE]) >= 0) {
       return;
     }
     long index = (inSlab * geometry[at + HeapMap.MAGIC]) >>> HeapMap.MAGIC_SHIFT;
@@ -172,27 +191,27 @@ final class Marker {
       return;
     }
     int range = ranges.find(value);
-    if (range >= 0 && ranges.minCount(range) > 0) {
+    if (range >= 0 && minCounts[range] > 0) {
       countRange(range, 1);
     }
   }
 
   /** Makes a white range gray for this scan. */
   void grayRange(int range) {
-    countRange(range, ranges.minCount(range));
+    countRange(range, minCounts[range]);
   }
 
   private synchronized void countRange(int range, int more) {
     int before = counts[range];
     // Saturates: only the step to the bound matters.
-    counts[range] = Math.min(ranges.minCount(range), before + more);
-    if (before < ranges.minCount(range) && counts[range] == ranges.minCount(range)) {
+    counts[range] = Math.min(minCounts[range], before + more);
+    if (before < minCounts[range] && counts[range] == minCounts[range]) {
       grayRanges.add(range);
     }
   }
 
   synchronized boolean isWhiteRange(int range) {
-    return ranges.minCount(range) > counts[range];
+    return minCounts[range] > counts[range];
   }
 
   /** Takes a gray range to look into; -1 if there is none. */

@@ -9,6 +9,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -17,12 +18,19 @@ import org.jspecify.annotations.Nullable;
  * references to it.
  *
  * <p>Exactly the classes that came in the same jar or folder as a floor's own, in that floor's
- * package. Not a test's or an application's class, even in a package of that name or below it.
+ * package, but for what an arena holds of its blocks, which counts as whoever holds the arena does.
+ * Not a test's or an application's class, even in a package of that name or below it.
  */
 final class OwnMetadata implements Predicate<String> {
   /** A class of each floor. */
   private static final List<Class<?>> FLOORS =
       List.of(CpuSlot.class, MemCgroup.class, ObjCgroup.class, Kmalloc.class, HeapRoots.class);
+
+  /**
+   * What only somebody who holds an arena leads to: it is what the arena will free. Not a list that
+   * the floor keeps.
+   */
+  private static final Set<String> HANDLES = Set.of("io.memcg4j.slab.ConfinedArena$Held");
 
   private final Map<String, Class<?>> floorOfPackage = new HashMap<>();
   private final Map<String, Boolean> known = new HashMap<>();
@@ -43,7 +51,9 @@ final class OwnMetadata implements Predicate<String> {
     String name = className.replace('/', '.');
     int end = name.lastIndexOf('.');
     Class<?> floor = end < 0 ? null : floorOfPackage.get(name.substring(0, end));
-    return floor != null && known.computeIfAbsent(name, n -> cameWith(floor, n));
+    return floor != null
+        && !HANDLES.contains(name)
+        && known.computeIfAbsent(name, n -> cameWith(floor, n));
   }
 
   private static boolean cameWith(Class<?> floor, String name) {

@@ -29,19 +29,24 @@ final class SaidOfBlocks implements Marker.Specials {
 
   /**
    * A copy without what was said of blocks that are gone. A block that took the place of another
-   * one is told by its age, if what was said is from before the last scan.
+   * one is told by its age: it is younger than the epoch after the one in which something was said.
+   *
+   * @param epoch the current one, if it has lasted long enough to tell old objects; else 0
    */
-  SaidOfBlocks stillTrue(HeapMap map, RangeMap ranges, boolean isOld, long lastScan) {
+  SaidOfBlocks stillTrue(HeapMap map, RangeMap ranges, long epoch) {
     SaidOfBlocks kept = new SaidOfBlocks();
     blocks.forEach((address, attributes) -> {
       int slab = map.findSlab(address);
       boolean isThere;
       if (slab < 0) {
         int range = ranges.find(address);
-        isThere = range >= 0 && ranges.start(range) == address;
+        isThere =
+            range >= 0
+                && ranges.start(range) == address
+                && ranges.birth(range) <= attributes.epoch + 1;
       } else {
         long index = map.indexOf(slab, address);
-        long[] bits = isOld && attributes.epoch < lastScan ? map.old : map.live;
+        long[] bits = attributes.epoch + 1 < epoch ? map.old : map.live;
         isThere = (bits[map.wordOf(slab, index)] & map.bitOf(slab, index)) != 0;
       }
       if (isThere) {

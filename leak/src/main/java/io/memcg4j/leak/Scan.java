@@ -3,6 +3,7 @@ package io.memcg4j.leak;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
@@ -62,7 +63,10 @@ final class Scan {
   private final IdTable<Suspect> before;
   private final long oldBirth;
 
+  private final long startNanos = System.nanoTime();
   private final CRC32C crc = new CRC32C();
+  private Consumer<ScanProgress> progress = step -> {};
+  private int nrPasses = 1;
   private HeapRoots heapRoots = HeapRoots.NONE;
   private long markNanos;
   private long nrScanned;
@@ -73,8 +77,7 @@ final class Scan {
    * A scan.
    *
    * @param before what the last scan remembered
-   * @param oldBirth ranges that were registered in this scan or an earlier one are old; -1 if none
-   *     is
+   * @param oldBirth ranges whose birth is at most this are old; -1 if none is
    */
   Scan(
       Source source,
@@ -93,6 +96,15 @@ final class Scan {
     this.oldBirth = oldBirth;
   }
 
+  /** Tells of each step as it begins, on the thread that runs the scan. */
+  void onProgress(Consumer<ScanProgress> callback) {
+    progress = callback;
+  }
+
+  private void tell(ScanProgress.Step step) {
+    progress.accept(new ScanProgress(step, nrPasses, nrScanned));
+  }
+
   /**
    * Runs it.
    *
@@ -104,11 +116,11 @@ final class Scan {
     IdTable<Suspect> remembered = new IdTable<>();
     Marker first = marker();
     markFromRoots(first);
+    tell(ScanProgress.Step.COMPARE);
     List<Found> suspects = grayTheYoungAndChanged(first, isOld, remembered);
     timedDrain(first);
     suspects.removeIf(suspect -> !isWhite(first, suspect));
     List<Found> found = new ArrayList<>();
-    int nrPasses = 1;
     if (!suspects.isEmpty()) {
       nrPasses = 2;
       Marker second = marker();
@@ -124,11 +136,13 @@ final class Scan {
       Suspect last = before.get(one.address());
       int nrUnreferenced = last == null ? 1 : last.nrUnreferenced() + 1;
       boolean reported = last != null && last.isReported();
-      remembered.put(one.address(), new Suspect(one.checksum(), nrUnreferenced, reported));
+      long sinceNanos = last == null ? startNanos : last.sinceNanos();
+      remembered.put(
+          one.address(), new Suspect(one.checksum(), nrUnreferenced, reported, sinceNanos));
     }
     before.forEach((address, last) -> {
       if (last.isReported() && !remembered.contains(address) && isStillThere(first, address)) {
-        remembered.put(address, Suspect.withoutChecksum(true));
+        remembered.put(address, last.withoutChecksum());
       }
     });
     long nrBlocks = first.map.nrLive() + first.ranges.size();
@@ -149,9 +163,11 @@ final class Scan {
   }
 
   private void markFromRoots(Marker marker) {
+    tell(ScanProgress.Step.ROOTS);
     HeapRoots read =
         roots.read(marker.min, marker.min + marker.span, value -> marker.mark(value, 0, 0), pace);
     heapRoots = read.after(heapRoots);
+    tell(ScanProgress.Step.MARK);
     timedDrain(marker);
   }
 
@@ -208,7 +224,7 @@ final class Scan {
           long address = map.address(slab, word, Long.numberOfTrailingZeros(bits));
           long nrBytes = map.objectBytes[slab];
           int checksum = checksum(address, nrBytes);
-          if (isUnchanged(address, checksum, remembered) && (old & bit) != 0) {
+          if (isUnchanged(address, checksum, (old & bit) != 0, remembered)) {
             suspects.add(new Found(address, nrBytes, slab, word, checksum));
           } else {
             gray |= bit;
@@ -232,10 +248,9 @@ final class Scan {
     }
     long start = marker.ranges.start(range);
     long nrBytes = marker.ranges.end(range) - start;
-    Integer checksum = ForeignChecksum.of(start, nrBytes);
-    if (checksum != null
-        && isUnchanged(start, checksum, remembered)
-        && marker.ranges.birth(range) <= oldBirth) {
+    Integer checksum = ForeignChecksum.of(marker.ranges, range);
+    boolean isOld = marker.ranges.birth(range) <= oldBirth;
+    if (checksum != null && isUnchanged(start, checksum, isOld, remembered)) {
       suspects.add(new Found(start, nrBytes, -1, range, checksum));
     } else {
       marker.grayRange(range);
@@ -243,12 +258,14 @@ final class Scan {
   }
 
   /** Compares with the last scan's checksum, and remembers this one's. */
-  private boolean isUnchanged(long address, int checksum, IdTable<Suspect> remembered) {
+  private boolean isUnchanged(
+      long address, int checksum, boolean isOld, IdTable<Suspect> remembered) {
     Suspect last = before.get(address);
     boolean unchanged = last != null && last.isOf(checksum);
     boolean reported = last != null && last.isReported();
-    remembered.put(address, new Suspect(checksum, 0, reported));
-    return unchanged;
+    long sinceNanos = last != null && isOld ? last.sinceNanos() : startNanos;
+    remembered.put(address, new Suspect(checksum, 0, reported, sinceNanos));
+    return isOld && unchanged;
   }
 
   private int checksum(long address, long nrBytes) {
@@ -280,13 +297,14 @@ final class Scan {
   }
 
   /** The block as the second pass sees it, if it is still the same one and still white. */
-  private static @Nullable Found confirm(Marker second, Found suspect) {
+  private @Nullable Found confirm(Marker second, Found suspect) {
     long address = suspect.address();
     if (suspect.slab() < 0) {
       int range = second.ranges.find(address);
       return range >= 0
               && second.ranges.start(range) == address
               && second.ranges.end(range) - address == suspect.nrBytes()
+              && second.ranges.birth(range) <= oldBirth
               && second.isWhiteRange(range)
           ? new Found(address, suspect.nrBytes(), -1, range, suspect.checksum())
           : null;

@@ -7,12 +7,22 @@ package io.memcg4j.leak;
  * @param nrUnreferenced scans in a row that found it unreferenced, contents unchanged, in both
  *     passes; {@link #NO_CHECKSUM} if the checksum is none, so that no contents equal it
  * @param isReported whether it has been reported as new, which happens once
+ * @param sinceNanos {@link System#nanoTime} at which it existed already
  */
-record Suspect(int checksum, int nrUnreferenced, boolean isReported) {
+record Suspect(int checksum, int nrUnreferenced, boolean isReported, long sinceNanos) {
   static final int NO_CHECKSUM = -1;
 
-  static Suspect withoutChecksum(boolean isReported) {
-    return new Suspect(0, NO_CHECKSUM, isReported);
+  /** Of a block of which nothing is known yet. */
+  static Suspect unknown(long sinceNanos) {
+    return new Suspect(0, NO_CHECKSUM, false, sinceNanos);
+  }
+
+  Suspect withoutChecksum() {
+    return new Suspect(0, NO_CHECKSUM, isReported, sinceNanos);
+  }
+
+  Suspect reported() {
+    return new Suspect(checksum, nrUnreferenced, true, sinceNanos);
   }
 
   boolean isOf(int otherChecksum) {

@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -509,6 +510,34 @@ public final class GuardedObjects {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** What is live, for a leak scanner. */
+  void forEachLive(Consumer<LiveBlock> visitor) {
+    List<LiveBlock> live = new ArrayList<>();
+    lock.lock();
+    try {
+      for (Entry entry : entries) {
+        if (entry.state == State.LIVE) {
+          live.add(
+              new LiveBlock(
+                  entry.address,
+                  entry.nrBytes,
+                  1,
+                  0,
+                  allocator.cacheName(entry.cacheIndex),
+                  entry.payer,
+                  entry.allocated.site(),
+                  "",
+                  entry.allocated.timeNanos(),
+                  entry.allocated.thread(),
+                  entry.allocated));
+        }
+      }
+    } finally {
+      lock.unlock();
+    }
+    live.forEach(visitor);
   }
 
   /**

@@ -67,6 +67,7 @@ public final class Kmalloc implements AutoCloseable {
   private Kmalloc(SlabAllocator allocator, PercpuMemory percpuMemory) {
     this.allocator = allocator;
     this.percpuMemory = percpuMemory;
+    allocator.tracking().add(percpuMemory);
     this.sized = new SizedAllocator(allocator);
     allocator.attach(new ArenaSessions(this));
   }

@@ -44,6 +44,11 @@ final class LazyVmalloc {
     }
   }
 
+  /** Null before the first use. */
+  @Nullable Vmalloc ifMade() {
+    return made;
+  }
+
   /** See {@link Vmalloc#shrink}. */
   long shrink() {
     Vmalloc areas = made;

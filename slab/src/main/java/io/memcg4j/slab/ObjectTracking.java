@@ -1,6 +1,10 @@
 package io.memcg4j.slab;
 
+import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.objcg.ObjCgroup;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a leak scanner needs to know of an allocator, for the floor above: which objects are
@@ -19,10 +23,13 @@ public final class ObjectTracking {
    * Locks      advancing. Below it only those of the range and of the slots' work.
    * Origin     "min age" of Linux mm/kmemleak.c, by epochs in the place of a time per object.
    */
+  private static final long NANOS_PER_MILLI = 1_000_000;
+
   private final SlabAllocator allocator;
   private final ReentrantLock advancing = new ReentrantLock();
   private final BirthEpoch births = new BirthEpoch();
   private int lastEpoch;
+  private volatile @Nullable PercpuMemory percpu;
 
   ObjectTracking(SlabAllocator allocator) {
     this.allocator = allocator;
@@ -149,5 +156,88 @@ public final class ObjectTracking {
     }
     int site = track.site(slab.indexOf(address));
     return site == 0 && slab.geometry.isDebug() ? allocator.debug().callSite(slab, address) : site;
+  }
+
+  /**
+   * The object that an address lies in, as far as slabs know it. Racy while others allocate and
+   * free it.
+   *
+   * @param address any
+   * @return the object; null if the address is in no allocated object of the slabs
+   */
+  public @Nullable LiveBlock find(long address) {
+    Slab slab = allocator.range().findSlow(address);
+    if (slab == null) {
+      return null;
+    }
+    if (slab.large) {
+      long nrBytes = (long) slab.nrPages << MemCgroup.PAGE_SHIFT;
+      return slab.words[0].isFreed(1) || Long.compareUnsigned(address - slab.base, nrBytes) >= 0
+          ? null
+          : block(slab, slab.base, nrBytes, "large", slab.largeOwner);
+    }
+    if (Long.compareUnsigned(address - slab.base, slab.usableBytes) >= 0) {
+      return null;
+    }
+    int index = slab.indexOf(address);
+    Word word = slab.wordOf(index);
+    Magazines magazines = word.ownerAcquire();
+    return (word.allocated() & slab.bitOf(index)) == 0
+        ? null
+        : block(
+            slab,
+            slab.base + (long) index * slab.objectSize,
+            slab.objectSize,
+            allocator.cacheName(slab.cacheIndex),
+            magazines == null ? null : magazines.handle());
+  }
+
+  private LiveBlock block(
+      Slab slab, long start, long nrBytes, String cache, @Nullable ObjCgroup owner) {
+    SlabEvent event =
+        slab.geometry.isDebug() ? allocator.debug().allocated(slab, start) : SlabEvent.NONE;
+    long timeNanos = event.timeNanos();
+    if (timeNanos == 0) {
+      long ageMillis = ageMillis(start);
+      timeNanos = ageMillis < 0 ? 0 : System.nanoTime() - ageMillis * NANOS_PER_MILLI;
+    }
+    return new LiveBlock(
+        start, nrBytes, 1, 0, cache, owner, callSite(start), "", timeNanos, event.thread(), null);
+  }
+
+  /**
+   * Shows what is allocated outside the slabs: areas, guarded objects and per-CPU memory. Racy
+   * while others allocate and free. A block's memory may be gone when it is shown.
+   *
+   * @param visitor is called for each block, with no lock held
+   */
+  public void forEachOutside(Consumer<LiveBlock> visitor) {
+    Vmalloc areas = allocator.areasIfMade();
+    if (areas != null) {
+      areas.forEach(area ->
+          visitor.accept(
+              new LiveBlock(
+                  area.start(),
+                  area.chargedBytes(),
+                  1,
+                  0,
+                  "vmalloc",
+                  area.payer(),
+                  StackDepot.NONE,
+                  area.caller().equals("-") ? "" : area.caller(),
+                  0,
+                  "",
+                  area)));
+    }
+    allocator.guarded().forEachLive(visitor);
+    PercpuMemory memory = percpu;
+    if (memory != null) {
+      memory.forEachLive(visitor);
+    }
+  }
+
+  /** By the maker of both, once. */
+  void add(PercpuMemory memory) {
+    percpu = memory;
   }
 }

@@ -14,6 +14,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -58,6 +59,29 @@ final class PercpuMemory implements PercpuCharger {
     } finally {
       making.unlock();
     }
+  }
+
+  /** What is live, for a leak scanner. */
+  void forEachLive(Consumer<LiveBlock> visitor) {
+    PercpuAllocator made = allocator;
+    if (made == null) {
+      return;
+    }
+    int nrUnits = made.nrUnits();
+    made.forEach((handle, nrBytes, payer) ->
+        visitor.accept(
+            new LiveBlock(
+                handle,
+                nrBytes,
+                nrUnits,
+                nrUnits == 1 ? 0 : made.address(handle, 1) - made.address(handle, 0),
+                "percpu",
+                registry.handle(payer),
+                StackDepot.NONE,
+                "",
+                0,
+                "",
+                null)));
   }
 
   long nrLive() {

@@ -122,6 +122,10 @@ final class SlabAllocator {
     return registry;
   }
 
+  @Nullable Vmalloc areasIfMade() {
+    return areas.ifMade();
+  }
+
   Vmalloc vmalloc() {
     return areas.get();
   }

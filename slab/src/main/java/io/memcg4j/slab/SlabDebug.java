@@ -368,7 +368,11 @@ public final class SlabDebug {
   }
 
   int callSite(Slab slab, long address) {
-    return objectOf(slab, address).allocated.site();
+    return allocated(slab, address).site();
+  }
+
+  SlabEvent allocated(Slab slab, long address) {
+    return objectOf(slab, address).allocated;
   }
 
   private static DebugObject objectOf(Slab slab, long address) {
