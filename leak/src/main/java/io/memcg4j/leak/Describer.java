@@ -96,7 +96,7 @@ final class Describer {
         one.checksum(),
         nrScans,
         heldBy,
-        now - (isExact && block != null ? block.timeNanos() : since),
+        Math.max(0, now - (isExact && block != null ? block.timeNanos() : since)),
         isExact,
         comma < 0 ? "" : thread.substring(0, comma),
         comma < 0 ? 0 : Long.parseLong(thread.substring(comma + 1)),

@@ -62,7 +62,9 @@ final class DeferredFreeStress {
     final Word word = slab.words[0];
 
     World() {
-      word.setOwner(new Magazines(home, STOCK, false));
+      Magazines magazines = new Magazines(home, STOCK, false);
+      magazines.getOrMake(GEOMETRY); // else words would gather in the one that stands for none
+      word.setOwner(magazines);
       word.setFree(0);
       slab.emptyWords = 0;
       slab.home = home;
