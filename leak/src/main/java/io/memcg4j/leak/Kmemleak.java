@@ -544,8 +544,7 @@ public final class Kmemleak {
   }
 
   private LeakReport scanPinned(BooleanSupplier stopped) {
-    LeakEvents.LeakScan event = new LeakEvents.LeakScan();
-    event.begin();
+    LeakEvents.LeakScan event = LeakEvents.begin();
     long start = System.nanoTime();
     boolean isFirst = !tracking.isOn();
     boolean isOld = !isFirst && start - epochBeganNanos >= minAgeNanos;

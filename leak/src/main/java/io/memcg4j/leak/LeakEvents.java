@@ -77,6 +77,13 @@ final class LeakEvents {
     String callSite = "";
   }
 
+  /** The event of a scan that begins now. */
+  static LeakScan begin() {
+    LeakScan scan = new LeakScan();
+    scan.begin();
+    return scan;
+  }
+
   static void commit(LeakScan scan, LeakReport report, List<LeakSuspect> newOnes) {
     scan.nrBlocks = report.nrBlocks();
     scan.nrSuspects = report.suspects().size();
