@@ -42,9 +42,10 @@ final class KmallocFork {
 
   private static KmallocLoop original(
       KmallocCase which, MemCgroup root, Kmalloc kmalloc, Scope scope) {
-    OriginalAccounting accounts = new OriginalAccounting(ObjCgroups.of(root), scope, RANGE_BYTES);
+    OriginalAccounting accounts =
+        new OriginalAccounting(ObjCgroups.of(root), scope.frame(), RANGE_BYTES);
     return which.isBound()
-        ? new OriginalLoop.Bound(accounts, scope, kmalloc.bind(scope))
+        ? new OriginalLoop.Bound(accounts, scope.frame(), kmalloc.bind(scope))
         : new OriginalLoop.Static(accounts, kmalloc);
   }
 }

@@ -4,7 +4,7 @@ import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.ObjCgroups;
 import io.memcg4j.objcg.ObjStock;
-import io.memcg4j.objcg.Scope;
+import io.memcg4j.objcg.ScopeFrame;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.PercpuRef;
 import java.util.Arrays;
@@ -34,7 +34,7 @@ final class OriginalAccounting {
    * @param rangeBytes power of two that the allocator's range does not exceed: an object's address
    *     modulo it is a position that no other object has
    */
-  OriginalAccounting(ObjCgroups handles, Scope scope, long rangeBytes) {
+  OriginalAccounting(ObjCgroups handles, ScopeFrame scope, long rangeBytes) {
     this.handles = handles;
     this.references = new PercpuRef[scope.current().id() + 1];
     Arrays.setAll(references, id -> new PercpuRef(handles.slots(), () -> {}));
@@ -44,8 +44,8 @@ final class OriginalAccounting {
   }
 
   /** The scope of the calling thread, found by the thread. */
-  Scope currentScope() {
-    Scope scope = handles.currentScope();
+  ScopeFrame currentScope() {
+    ScopeFrame scope = handles.currentScope();
     if (scope == null) {
       throw new IllegalStateException("no scope: thread=" + Thread.currentThread());
     }
@@ -53,7 +53,7 @@ final class OriginalAccounting {
   }
 
   /** Before an allocation: takes a reference and charges it. Returns the owner's id. */
-  int charge(Scope scope) {
+  int charge(ScopeFrame scope) {
     ObjCgroup handle = scope.current();
     if (handle.id() == ObjCgroup.ROOT_ID) {
       return ObjCgroup.ROOT_ID;

@@ -1,6 +1,6 @@
 package io.memcg4j.benchmarks;
 
-import io.memcg4j.objcg.Scope;
+import io.memcg4j.objcg.ScopeFrame;
 import io.memcg4j.slab.Kmalloc;
 
 /** The loops of {@link KmallocLoop} with {@link OriginalAccounting} around each call. */
@@ -10,10 +10,10 @@ final class OriginalLoop {
   /** The caller holds its scope and the bound allocator. */
   static final class Bound implements KmallocLoop {
     private final OriginalAccounting accounting;
-    private final Scope scope;
+    private final ScopeFrame scope;
     private final Kmalloc.Bound kmalloc;
 
-    Bound(OriginalAccounting accounting, Scope scope, Kmalloc.Bound kmalloc) {
+    Bound(OriginalAccounting accounting, ScopeFrame scope, Kmalloc.Bound kmalloc) {
       this.accounting = accounting;
       this.scope = scope;
       this.kmalloc = kmalloc;
@@ -22,7 +22,7 @@ final class OriginalLoop {
     @Override
     public void allocateAll(long[] addresses) {
       OriginalAccounting accounts = accounting;
-      Scope current = scope;
+      ScopeFrame current = scope;
       Kmalloc.Bound allocator = kmalloc;
       for (int i = 0; i < addresses.length; i++) {
         int owner = accounts.charge(current);

@@ -229,7 +229,7 @@ final class PercpuFork {
       @Override
       public void addTo(int number, int nrTimes) {
         long counter = counters[number];
-        CpuSlot slot = scope.slot();
+        CpuSlot slot = scope.frame().slot();
         for (int i = 0; i < nrTimes; i++) {
           percpu.add(counter, slot, 1);
         }
@@ -237,7 +237,7 @@ final class PercpuFork {
 
       @Override
       public void addToEach(int nrCounters, int nrTimes) {
-        CpuSlot slot = scope.slot();
+        CpuSlot slot = scope.frame().slot();
         for (int i = 0; i < nrTimes; i++) {
           percpu.add(counters[i & (nrCounters - 1)], slot, 1);
         }

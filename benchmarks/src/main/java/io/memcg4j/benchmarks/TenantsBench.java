@@ -34,6 +34,8 @@ final class TenantsBench implements Callable<Integer> {
           "refusal/depth5",
           "scope/enter",
           "scope/nested",
+          "scope/enterAllocate",
+          "scope/nestedAllocate",
           "scope/among1",
           "scope/among8",
           "scope/among1000",

@@ -7,6 +7,7 @@ import io.memcg4j.memcg.MemoryClass;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.CpuSlot;
+import io.memcg4j.slab.Kmalloc;
 import java.lang.invoke.VarHandle;
 import java.util.ArrayList;
 import java.util.List;
@@ -51,6 +52,10 @@ final class TenantsFork {
     return switch (caseName) {
       case "refusal/depth5" -> Map.of(NANOS, best(List.of(refusal()), nrRounds, 20_000));
       case "scope/enter" -> Map.of(NANOS, best(List.of(scopeEnter()), nrRounds, 20_000));
+      case "scope/enterAllocate" ->
+          Map.of(NANOS, best(List.of(scopeAllocate(false)), nrRounds, 20_000));
+      case "scope/nestedAllocate" ->
+          Map.of(NANOS, best(List.of(scopeAllocate(true)), nrRounds, 20_000));
       case "scope/nested" -> Map.of(NANOS, best(List.of(scopeNested()), nrRounds, 20_000));
       case "scope/among1" -> Map.of(NANOS, best(List.of(scopeAmong(1)), nrRounds, 20_000));
       case "scope/among8" -> Map.of(NANOS, best(List.of(scopeAmong(8)), nrRounds, 20_000));
@@ -66,6 +71,8 @@ final class TenantsFork {
 
   /** Nanoseconds per time, the best of the rounds; a round ends when the last thread has. */
   static double best(List<Work> works, int nrRounds, int nrTimes) throws InterruptedException {
+    collectGarbage(); // what lives long is old, as in a server: stores into it cost what they cost
+    // there
     long[] ends = new long[works.size()];
     long[] starts = new long[works.size()];
     double[] best = {Double.MAX_VALUE};
@@ -286,6 +293,26 @@ final class TenantsFork {
     };
   }
 
+  /** A scope with one allocation and its free inside; nested, with one more after it. */
+  private static Work scopeAllocate(boolean nested) {
+    MemCgroup root = MemCgroup.root();
+    ObjCgroup tenant = ObjCgroup.of(root.create("a"));
+    ObjCgroup inner = ObjCgroup.of(root.create("b"));
+    Kmalloc kmalloc = Kmalloc.create(root);
+    return nrTimes -> {
+      try (Scope _ = nested ? tenant.enter() : null) {
+        for (int i = 0; i < nrTimes; i++) {
+          try (Scope _ = inner.enter()) {
+            kmalloc.free(kmalloc.allocate(64));
+          }
+          if (nested) {
+            kmalloc.free(kmalloc.allocate(64));
+          }
+        }
+      }
+    };
+  }
+
   private static Work scopeAmong(int nrTenants) {
     MemCgroup root = MemCgroup.root();
     ObjCgroup[] tenants = new ObjCgroup[nrTenants];
@@ -354,10 +381,14 @@ final class TenantsFork {
     return (double) (after - before) / nrGroups;
   }
 
-  private static long usedHeap() {
+  private static void collectGarbage() {
     for (int i = 0; i < 3; i++) {
       System.gc();
     }
+  }
+
+  private static long usedHeap() {
+    collectGarbage();
     return Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
   }
 }

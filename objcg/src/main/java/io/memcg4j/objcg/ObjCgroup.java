@@ -77,7 +77,8 @@ public final class ObjCgroup {
    * @return the scope, to be closed by the same thread, innermost first
    */
   public Scope enter() {
-    return registry.enter(this);
+    ScopeFrame frame = registry.enter(this);
+    return new Scope(frame, frame.serial(), this);
   }
 
   /**

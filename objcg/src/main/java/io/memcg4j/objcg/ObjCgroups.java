@@ -26,7 +26,7 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
    * Origin     memcg_reparent_objcgs and friends, Linux mm/memcontrol.c.
    */
   private static final int INITIAL_HANDLES = 16;
-  private static final int NR_INNERMOST = 1024;
+  private static final int NR_RECENT = 1024;
 
   private final MemCgroup root;
   private final CpuSlots slots;
@@ -36,15 +36,16 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
   private final ThreadLocal<@Nullable ThreadState> threads = new ThreadLocal<>();
 
   /**
-   * Innermost scopes by thread id, a cache in front of {@link #threads}. Racy: threads whose ids
-   * are equal modulo its length overwrite each other, and each looks whether the scope is its own.
-   * A scope is only used by its thread, and what others look at is final.
+   * Where threads entered a scope last, by id. Racy: threads whose ids are equal modulo its length
+   * overwrite each other, and each looks whether it is the occupant of what it finds; then it is
+   * the only slot where it can be, as entering anywhere else overwrites this.
    */
-  private final @Nullable Scope[] innermost = new @Nullable Scope[NR_INNERMOST];
+  private final @Nullable SlotScopes[] recent = new @Nullable SlotScopes[NR_RECENT];
 
   private final AtomicInteger nrCaches = new AtomicInteger();
   private final ObjCgroup rootHandle;
   private final PerCpu<SlotStocks> stocks;
+  private final PerCpu<SlotScopes> scopes;
   private final ObjStock noStock;
   private final SlotWork sweep;
   private volatile @Nullable ObjCgroup[] handles = new @Nullable ObjCgroup[INITIAL_HANDLES];
@@ -59,8 +60,9 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
     GroupHandles state = new GroupHandles();
     state.active = rootHandle;
     root.compareAndSetState(null, state);
-    this.stocks = new PerCpu<>(slots, i -> new SlotStocks(slots.slot(i), rootHandle));
-    this.noStock = new ObjStock(new SlotStocks(slots.overflow(), rootHandle), rootHandle);
+    this.stocks = new PerCpu<>(slots, i -> new SlotStocks(this, slots.slot(i), rootHandle));
+    this.noStock = new ObjStock(new SlotStocks(this, slots.overflow(), rootHandle), rootHandle);
+    this.scopes = new PerCpu<>(slots, i -> new SlotScopes(this, slots.slot(i)));
     this.sweep =
         new SlotWork(slots) {
           @Override
@@ -200,66 +202,118 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
 
   @Override
   public @Nullable MemCgroup payerOf(Thread owner) {
-    Scope scope = innermost[(int) owner.threadId() & (innermost.length - 1)];
-    return scope != null && scope.isOf(owner) ? scope.payerRacy() : null;
+    long threadId = owner.threadId();
+    SlotScopes last = recent[indexOf(threadId)];
+    if (last == null) {
+      return null;
+    }
+    long occupant = last.occupant();
+    ScopeFrame frame = SlotScopes.isOf(occupant, threadId) ? last.innermost(occupant) : null;
+    return frame == null ? null : frame.payerRacy();
   }
 
-  Scope enter(ObjCgroup handle) {
-    ThreadState thread = threads.get();
-    if (thread == null) {
-      thread = new ThreadState();
-      threads.set(thread);
-    }
-    Scope outer = thread.scope;
-    return outer != null
-        ? new Scope(this, thread, outer.slot(), handle)
-        : enterOutermost(thread, handle);
+  private static int indexOf(long threadId) {
+    return (int) threadId & (NR_RECENT - 1);
   }
 
-  private Scope enterOutermost(ThreadState thread, ObjCgroup handle) {
-    CpuSlot slot = slots.tryClaim(thread.slotHint);
-    if (slot == null) {
-      return new Scope(this, thread, slots.overflow(), handle);
+  ScopeFrame enter(ObjCgroup handle) {
+    long threadId = Thread.currentThread().threadId();
+    SlotScopes last = recent[indexOf(threadId)];
+    if (last != null) {
+      long occupant = last.occupant();
+      if (SlotScopes.isOf(occupant, threadId)) {
+        if (SlotScopes.isOpen(occupant)) {
+          return last.open(occupant, handle);
+        }
+        if (slots.tryClaim(last.slot())) {
+          return enterOutermost(last, threadId, handle);
+        }
+      }
     }
+    return enterSlow(threadId, handle);
+  }
+
+  private static ScopeFrame enterOutermost(SlotScopes mine, long threadId, ObjCgroup handle) {
     try {
-      stocks.get(slot).forgetScopes();
-      return new Scope(this, thread, slot, handle);
+      return mine.openOutermost(threadId, handle);
     } catch (Throwable e) {
-      slot.release();
+      mine.slot().release();
       throw e;
+    }
+  }
+
+  private ScopeFrame enterSlow(long threadId, ObjCgroup handle) {
+    ThreadState state = threads.get();
+    if (state == null) {
+      state = new ThreadState(threadId);
+      threads.set(state);
+    }
+    SlotScopes mine = scopesOf(state, threadId);
+    if (mine != null) {
+      return mine.open(mine.occupant(), handle);
+    }
+    CpuSlot slot = slots.tryClaim(state.slotHint);
+    if (slot != null) {
+      mine = scopes.get(slot);
+      state.slotHint = slot.index();
+      recent[indexOf(threadId)] = mine;
+      return enterOutermost(mine, threadId, handle);
+    }
+    mine = new SlotScopes(this, slots.overflow());
+    recent[indexOf(threadId)] = null;
+    state.overflow = mine;
+    return mine.openOutermost(threadId, handle);
+  }
+
+  /** Where a thread has scopes open; null outside any. */
+  private @Nullable SlotScopes scopesOf(ThreadState state, long threadId) {
+    SlotScopes mine = state.overflow;
+    if (mine == null && state.slotHint < slots.nrScopeSlots()) {
+      mine = scopes.get(state.slotHint);
+    }
+    if (mine == null) {
+      return null;
+    }
+    long occupant = mine.occupant();
+    return SlotScopes.isOf(occupant, threadId) && SlotScopes.isOpen(occupant) ? mine : null;
+  }
+
+  /** A scope without a slot was closed. */
+  void leftOverflow(int depth) {
+    ThreadState state = threads.get();
+    if (depth == 0 && state != null) {
+      state.overflow = null;
     }
   }
 
   /**
    * The calling thread's innermost scope in this tree. Costs a few loads; a {@link ThreadLocal}
-   * lookup if another thread inside a scope has an id that is equal modulo 1024, or outside any
-   * scope.
+   * lookup if another thread that entered a scope since has an id that is equal modulo 1024, if the
+   * scope has no slot, or outside any on a thread whose last slot has gone to another one.
    *
    * @return the scope, or null outside any
    */
-  public @Nullable Scope currentScope() {
-    Thread thread = Thread.currentThread();
-    Scope scope = innermost[(int) thread.threadId() & (innermost.length - 1)];
-    return scope != null && scope.isOf(thread) ? scope : currentScopeSlow();
-  }
-
-  private @Nullable Scope currentScopeSlow() {
-    ThreadState thread = threads.get();
-    return thread == null ? null : thread.scope;
-  }
-
-  /** The thread has a new innermost scope, or none. */
-  void publish(ThreadState thread, @Nullable Scope innermostScope) {
-    thread.scope = innermostScope;
-    int index = (int) thread.thread.threadId() & (innermost.length - 1);
-    if (innermostScope != null) {
-      innermost[index] = innermostScope;
-    } else {
-      Scope last = innermost[index];
-      if (last != null && last.isOf(thread.thread)) {
-        innermost[index] = null;
+  public @Nullable ScopeFrame currentScope() {
+    long threadId = Thread.currentThread().threadId();
+    SlotScopes last = recent[indexOf(threadId)];
+    if (last != null) {
+      long occupant = last.occupant();
+      if (SlotScopes.isOf(occupant, threadId)) {
+        return last.innermost(occupant);
       }
     }
+    return currentScopeSlow(threadId);
+  }
+
+  private @Nullable ScopeFrame currentScopeSlow(long threadId) {
+    ThreadState state = threads.get();
+    SlotScopes mine = state == null ? null : scopesOf(state, threadId);
+    return mine == null ? null : mine.innermost(mine.occupant());
+  }
+
+  /** Whether a scope that is open on a slot runs on a stock; by the owner of the slot. */
+  boolean isInScope(CpuSlot slot, ObjStock stock) {
+    return scopes.get(slot).uses(stock);
   }
 
   /**
@@ -268,7 +322,7 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
    *
    * @param slot a slot that the caller owns
    * @param handle who pays
-   * @return the stock, valid while the caller owns the slot and pins it
+   * @return the stock, valid while the caller owns the slot and pins it or is in a scope on it
    */
   public ObjStock stock(CpuSlot slot, ObjCgroup handle) {
     SlotStocks mine = stocks.get(slot);
@@ -315,7 +369,7 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
    * The stock of scopes that hold no slot. Shared by all of them, so nothing may be taken from it
    * or kept in it.
    *
-   * @return what {@link Scope#stock} is for such a scope
+   * @return what {@link ScopeFrame#stock} is for such a scope
    */
   public ObjStock noStock() {
     return noStock;

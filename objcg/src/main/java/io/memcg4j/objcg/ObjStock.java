@@ -40,7 +40,6 @@ public final class ObjStock {
   private long budgetBytes;
   private PreCharged[] caches = NO_CACHES;
   private int nrPins;
-  private int nrScopePins;
   private boolean hot;
 
   ObjStock(SlotStocks home, ObjCgroup handle) {
@@ -314,9 +313,7 @@ public final class ObjStock {
     return hot;
   }
 
-  /**
-   * Keeps this stock, cold or not, while a scope runs on it or a word of the slot belongs to it.
-   */
+  /** Keeps this stock, cold or not, while a word of the slot belongs to it. */
   public void pin() {
     nrPins++;
   }
@@ -329,23 +326,9 @@ public final class ObjStock {
     }
   }
 
-  /** As {@link #pin} for a scope, which may never unpin: see {@link SlotStocks#forgetScopes}. */
-  void pinForScope() {
-    nrScopePins++;
-    home.scopePinned(1);
-    pin();
-  }
-
-  void unpinForScope() {
-    nrScopePins--;
-    home.scopePinned(-1);
-    unpin();
-  }
-
-  void forgetScopes() {
-    while (nrScopePins > 0) {
-      unpinForScope();
-    }
+  /** A scope no longer runs on this stock. */
+  void leave() {
+    home.dropUnlessKept(this);
   }
 
   boolean isPinned() {

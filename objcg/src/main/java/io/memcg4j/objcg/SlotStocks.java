@@ -18,16 +18,17 @@ final class SlotStocks {
   /** Stocks that stay although nobody needs them. */
   static final int MAX_KEPT = 64;
 
+  private final ObjCgroups registry;
   private final CpuSlot slot;
   private final ObjStock root;
   private final ObjStock[] hot = new ObjStock[MemCgroup.STOCK_GROUPS];
   private @Nullable ObjStock[] table = new @Nullable ObjStock[INITIAL_CAPACITY];
   private int nrStocks;
-  private int nrScopePins;
   private int nextVictim;
   private ObjStock last;
 
-  SlotStocks(CpuSlot slot, ObjCgroup rootHandle) {
+  SlotStocks(ObjCgroups registry, CpuSlot slot, ObjCgroup rootHandle) {
+    this.registry = registry;
     this.slot = slot;
     this.root = new ObjStock(this, rootHandle);
     this.last = root;
@@ -190,8 +191,8 @@ final class SlotStocks {
     for (ObjStock stock : hot) {
       if (stock != root && stock.handle().group().isDescendantOf(subtree)) {
         stock.drain();
-        if (!stock.isPinned() && stock.handle().refs().isDying()) {
-          drop(stock);
+        if (stock.handle().refs().isDying()) {
+          dropUnlessKept(stock);
         }
       }
     }
@@ -222,25 +223,10 @@ final class SlotStocks {
    * finds it, and takes no reference. Those of removed groups go.
    */
   void dropUnlessKept(ObjStock stock) {
-    if (!stock.isPinned()
-        && (stock.handle().refs().isDying() || (!stock.isHot() && nrStocks > MAX_KEPT))) {
+    if ((stock.handle().refs().isDying() || (!stock.isHot() && nrStocks > MAX_KEPT))
+        && !stock.isPinned()
+        && !registry.isInScope(slot, stock)) {
       drop(stock);
-    }
-  }
-
-  void scopePinned(int change) {
-    nrScopePins += change;
-  }
-
-  /** At the start of an outermost scope: what scopes still pin was left by an owner that died. */
-  void forgetScopes() {
-    if (nrScopePins != 0) {
-      root.forgetScopes();
-      for (ObjStock stock : table.clone()) {
-        if (stock != null) {
-          stock.forgetScopes();
-        }
-      }
     }
   }
 

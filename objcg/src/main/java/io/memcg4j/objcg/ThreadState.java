@@ -2,9 +2,18 @@ package io.memcg4j.objcg;
 
 import org.jspecify.annotations.Nullable;
 
-/** What one thread has in one instance: its innermost scope and the slot that it held last. */
+/**
+ * What one thread has in one instance, for when the short way from its id to its scopes fails. The
+ * thread may outlive the instance: nothing of it may be reached from here outside a scope.
+ */
 final class ThreadState {
-  final Thread thread = Thread.currentThread();
-  @Nullable Scope scope;
-  int slotHint = (int) (thread.threadId() & 0x7fff_ffff);
+  /** The slot that it held last. */
+  int slotHint;
+
+  /** Its scopes if they are open on no slot. */
+  @Nullable SlotScopes overflow;
+
+  ThreadState(long threadId) {
+    this.slotHint = (int) (threadId & 0x7fff_ffff);
+  }
 }

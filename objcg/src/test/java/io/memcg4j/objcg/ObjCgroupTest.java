@@ -88,13 +88,13 @@ class ObjCgroupTest {
           Scope outer = handle.enter();
           Scope inner = handle.enter();
           allocator.free(allocator.allocate(64));
-          assertSame(outer.slot(), inner.slot());
+          assertSame(outer.frame().slot(), inner.frame().slot());
         });
     dead.start();
     dead.join();
     assertEquals(1, small.slots().nrBusy());
     try (Scope scope = ObjCgroup.of(small).enter()) {
-      assertTrue(scope.holdsSlot(), "the slot of the dead");
+      assertTrue(scope.frame().holdsSlot(), "the slot of the dead");
     }
     assertEquals(1, registry.nrStocks(), "it is hot");
     group.remove();
@@ -177,7 +177,7 @@ class ObjCgroupTest {
     ObjCgroup reuser = ObjCgroup.of(root.create("c"));
     assertEquals(handle.id(), reuser.id());
     try (Scope scope = handle.enter()) {
-      assertSame(root, scope.stock().handle().group(), "not the group that has the id now");
+      assertSame(root, scope.frame().stock().handle().group(), "not the group that has the id now");
     }
   }
 

@@ -177,9 +177,9 @@ class ObjcgModelTest {
       }
       String where = where() + " group=" + node + " room=" + room;
       try (Scope scope = node.handle.enter()) {
-        Live all = room == 0 ? null : allocator.tryAllocateExactly(scope, room);
+        Live all = room == 0 ? null : allocator.tryAllocateExactly(scope.frame(), room);
         assertTrue(room == 0 || all != null, where);
-        assertNull(allocator.tryAllocateExactly(scope, 1), where);
+        assertNull(allocator.tryAllocateExactly(scope.frame(), 1), where);
         if (all != null) {
           allocator.free(all);
           Live again = allocator.tryAllocate(1);

@@ -14,11 +14,13 @@ import io.memcg4j.objcg.TestAllocator.Live;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.CpuSlots;
 import io.memcg4j.percpu.SlotWork;
+import java.lang.ref.WeakReference;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Deque;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import org.junit.jupiter.api.AfterEach;
@@ -67,11 +69,11 @@ class ScopeTest {
   void enter_nested_innerPaysAndCloseRestores() {
     try (Scope outer = a.enter()) {
       assertSame(a, payer());
-      assertSame(outer, registry.currentScope());
+      assertSame(outer.frame(), registry.currentScope());
       try (Scope inner = b.enter()) {
         assertSame(b, payer());
-        assertSame(inner, registry.currentScope());
-        assertSame(outer.slot(), inner.slot());
+        assertSame(inner.frame(), registry.currentScope());
+        assertSame(outer.frame().slot(), inner.frame().slot());
         try (Scope again = a.enter()) {
           assertSame(a, payer());
           assertSame(a, again.current());
@@ -107,11 +109,13 @@ class ScopeTest {
   void enter_afterClose_findsTheSameSlotAndStock() {
     Scope first = a.enter();
     assertSame(a, payer());
-    ObjStock stock = first.stock();
+    ScopeFrame frame = first.frame();
+    ObjStock stock = frame.stock();
     first.close();
     Scope second = a.enter();
-    assertSame(first.slot(), second.slot());
-    assertSame(stock, second.stock());
+    assertSame(frame, second.frame());
+    second.resync();
+    assertSame(stock, frame.stock());
     assertNotSame(first, second);
     second.close();
   }
@@ -125,7 +129,7 @@ class ScopeTest {
     first.close();
     Scope second = b.enter();
     first.close();
-    assertSame(second, registry.currentScope());
+    assertSame(second.frame(), registry.currentScope());
     assertSame(b, payer());
     onAnotherThread(first::close);
     second.close();
@@ -205,13 +209,15 @@ class ScopeTest {
           }
         };
     Scope scope = a.enter();
-    CpuSlot mine = scope.slot();
-    assertTrue(mine.isArmed(scope.token()));
+    CpuSlot mine = scope.frame().slot();
+    assertFalse(mine.isArmed(scope.frame().token()), "armed by the first operation");
+    scope.resync();
+    assertTrue(mine.isArmed(scope.frame().token()));
     root.slots().submit(work);
-    assertFalse(mine.isArmed(scope.token()));
+    assertFalse(mine.isArmed(scope.frame().token()));
     assertEquals(0, nrRuns[mine.index()]);
     scope.resync();
-    assertTrue(mine.isArmed(scope.token()));
+    assertTrue(mine.isArmed(scope.frame().token()));
     assertEquals(1, nrRuns[mine.index()]);
     root.slots().submit(work);
     Scope inner = b.enter();
@@ -219,7 +225,9 @@ class ScopeTest {
     root.slots().submit(work);
     inner.close();
     assertEquals(3, nrRuns[mine.index()]);
-    assertTrue(mine.isArmed(scope.token()));
+    assertFalse(mine.isArmed(scope.frame().token()));
+    scope.resync();
+    assertTrue(mine.isArmed(scope.frame().token()));
     root.slots().submit(work);
     scope.close();
     assertEquals(4, nrRuns[mine.index()]);
@@ -241,9 +249,9 @@ class ScopeTest {
     broken[0] = false;
     root.slots().submit(work);
     broken[0] = true;
-    assertTrue(outer.slot().workPending());
+    assertTrue(outer.frame().slot().workPending());
     assertThrows(UnsupportedOperationException.class, b::enter);
-    assertSame(outer, registry.currentScope());
+    assertSame(outer.frame(), registry.currentScope());
     assertSame(a, payer());
     outer.close();
   }
@@ -259,7 +267,7 @@ class ScopeTest {
     try (Scope scope = handle.enter()) {
       assertSame(ObjCgroup.of(parent), payer());
       assertSame(parent, scope.current().group());
-      assertSame(parent, scope.stock().handle().group());
+      assertSame(parent, scope.frame().stock().handle().group());
     }
     assertEquals(PAGE, parent.usage());
     parent.remove();
@@ -315,7 +323,7 @@ class ScopeTest {
     Live object;
     try (Scope scope = a.enter()) {
       object = allocator.allocate(10 * PAGE);
-      assertTrue(scope.holdsSlot());
+      assertTrue(scope.frame().holdsSlot());
     }
     assertTrue(a.group().usage() >= 10 * PAGE);
     allocator.free(object);
@@ -329,14 +337,14 @@ class ScopeTest {
   void moveTo_fromAnotherThread_isActedOnAtTheNextOperation() {
     Scope scope = a.enter();
     assertSame(a, payer());
-    Object token = scope.token();
+    long token = scope.frame().token();
     onAnotherThread(() -> scope.moveTo(b));
-    assertFalse(scope.slot().isArmed(token));
+    assertFalse(scope.frame().slot().isArmed(token));
     assertSame(a, scope.current(), "not yet");
     assertSame(b, payer());
     assertSame(b, scope.current());
-    assertFalse(scope.slot().isArmed(token), "what was known of the old stock is stale");
-    assertTrue(scope.slot().isArmed(scope.token()));
+    assertFalse(scope.frame().slot().isArmed(token), "what was known of the old stock is stale");
+    assertTrue(scope.frame().slot().isArmed(scope.frame().token()));
     scope.close();
   }
 
@@ -388,8 +396,53 @@ class ScopeTest {
     Scope next = a.enter();
     scope.moveTo(b);
     assertSame(a, payer());
-    assertTrue(next.slot().isArmed(next.token()));
+    assertTrue(next.frame().slot().isArmed(next.frame().token()));
+    next.moveTo(c);
+    scope.moveTo(b);
+    assertSame(c, payer(), "a move that comes too late displaces none that is due");
     next.close();
+  }
+
+  @Test
+  void current_closedScopeWhoseFrameIsUsedAgain_isStillItsOwn() {
+    Scope scope = a.enter();
+    scope.close();
+    try (Scope next = b.enter()) {
+      assertSame(a, scope.current());
+      assertSame(b, next.current());
+      assertThrows(IllegalStateException.class, scope::frame);
+      assertThrows(IllegalStateException.class, scope::takeThrottle);
+      assertThrows(IllegalStateException.class, () -> scope.deferThrottle(true));
+      scope.close();
+      assertSame(b, payer());
+    }
+  }
+
+  @Test
+  void enter_instanceIsDropped_itsThreadDoesNotKeepIt() throws InterruptedException {
+    WeakReference<MemCgroup> dropped = new WeakReference<>(useAndDrop());
+    for (int i = 0; i < 1_000 && dropped.get() != null; i++) {
+      System.gc();
+      Thread.sleep(1);
+    }
+    assertNull(dropped.get());
+  }
+
+  private static MemCgroup useAndDrop() {
+    MemCgroup tree = MemCgroup.root(CpuSlots.create(1, 1));
+    TestAllocator itsAllocator = new TestAllocator(tree);
+    try (Scope _ = ObjCgroup.of(tree.create("x")).enter()) {
+      itsAllocator.allocate(64);
+      try (Scope _ = ObjCgroup.of(tree).enter()) {
+        itsAllocator.allocate(64);
+      }
+    }
+    CpuSlot held = tree.slots().tryClaim(0);
+    try (Scope overflow = ObjCgroup.of(tree).enter()) {
+      assertFalse(overflow.frame().holdsSlot());
+    }
+    Objects.requireNonNull(held).release();
+    return tree;
   }
 
   @Test
@@ -434,14 +487,14 @@ class ScopeTest {
       for (int i = 0; i < 5_000; i++) {
         assertNull(registry.currentScope());
         try (Scope outer = a.enter()) {
-          assertSame(outer, registry.currentScope());
+          assertSame(outer.frame(), registry.currentScope());
           Thread.yield();
           try (Scope inner = b.enter()) {
-            assertSame(inner, registry.currentScope());
+            assertSame(inner.frame(), registry.currentScope());
             Thread.yield();
-            assertSame(inner, registry.currentScope());
+            assertSame(inner.frame(), registry.currentScope());
           }
-          assertSame(outer, registry.currentScope());
+          assertSame(outer.frame(), registry.currentScope());
         }
       }
     } catch (Throwable e) {
@@ -459,12 +512,12 @@ class ScopeTest {
       held.add(slot);
     }
     try (Scope scope = a.enter()) {
-      assertFalse(scope.holdsSlot());
-      assertSame(slots.overflow(), scope.slot());
-      assertSame(registry.noStock(), scope.stock());
+      assertFalse(scope.frame().holdsSlot());
+      assertSame(slots.overflow(), scope.frame().slot());
+      assertSame(registry.noStock(), scope.frame().stock());
       assertSame(a, payer());
       try (Scope inner = b.enter()) {
-        assertFalse(inner.holdsSlot());
+        assertFalse(inner.frame().holdsSlot());
         assertSame(b, payer());
         scope.moveTo(c);
         inner.moveTo(a);
@@ -475,11 +528,11 @@ class ScopeTest {
       assertSame(c, payer());
       held.remove(0).release();
       try (Scope inner = b.enter()) {
-        assertFalse(inner.holdsSlot(), "inner scopes share the outermost one's slot");
+        assertFalse(inner.frame().holdsSlot(), "inner scopes share the outermost one's slot");
       }
     }
     try (Scope scope = a.enter()) {
-      assertTrue(scope.holdsSlot());
+      assertTrue(scope.frame().holdsSlot());
     }
     held.forEach(CpuSlot::release);
   }
@@ -490,7 +543,7 @@ class ScopeTest {
     TestAllocator bareAllocator = new TestAllocator(bare);
     MemCgroup group = bare.create("x");
     try (Scope scope = ObjCgroup.of(group).enter()) {
-      assertFalse(scope.holdsSlot());
+      assertFalse(scope.frame().holdsSlot());
       Live object = bareAllocator.allocate(5 * PAGE);
       assertTrue(group.usage() >= 5 * PAGE);
       bareAllocator.free(object);
@@ -513,8 +566,8 @@ class ScopeTest {
       assertNull(otherRegistry.currentScope());
       assertSame(otherRegistry.rootHandle(), otherAllocator.allocate(8).owner());
       try (Scope theirs = other.enter()) {
-        assertSame(mine, registry.currentScope());
-        assertSame(theirs, otherRegistry.currentScope());
+        assertSame(mine.frame(), registry.currentScope());
+        assertSame(theirs.frame(), otherRegistry.currentScope());
         assertSame(a, payer());
         Live object = otherAllocator.allocate(3 * PAGE);
         assertSame(other, object.owner());
@@ -536,7 +589,7 @@ class ScopeTest {
     ObjCgroup other = ObjCgroup.of(otherRoot.create("x"));
     try (Scope mine = a.enter();
         Scope theirs = other.enter()) {
-      assertNotSame(mine.slot(), theirs.slot());
+      assertNotSame(mine.frame().slot(), theirs.frame().slot());
       assertSame(a, payer());
       Live object = otherAllocator.allocate(64);
       assertSame(other, object.owner());

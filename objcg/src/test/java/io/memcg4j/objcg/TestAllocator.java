@@ -79,7 +79,7 @@ final class TestAllocator {
 
   /** An object charged as the calling thread's scope says; null if a limit refuses it. */
   @Nullable Live tryAllocate(long nrBytes) {
-    Scope scope = registry.currentScope();
+    ScopeFrame scope = registry.currentScope();
     if (scope == null) {
       return new Live(registry.rootHandle(), nrBytes);
     }
@@ -99,7 +99,7 @@ final class TestAllocator {
   }
 
   /** As {@link #tryAllocate} with nothing but the stock: no objects are charged in advance. */
-  @Nullable Live tryAllocateExactly(Scope scope, long nrBytes) {
+  @Nullable Live tryAllocateExactly(ScopeFrame scope, long nrBytes) {
     if (!scope.slot().isArmed(scope.token())) {
       scope.resync();
     }
@@ -147,7 +147,7 @@ final class TestAllocator {
     if (owner.isRoot()) {
       return;
     }
-    Scope scope = registry.currentScope();
+    ScopeFrame scope = registry.currentScope();
     if (scope != null && scope.holdsSlot()) {
       if (!scope.slot().isArmed(scope.token())) {
         scope.resync();

@@ -6,7 +6,6 @@ import static java.lang.invoke.MethodHandles.lookup;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.percpu.CpuSlots;
 import io.memcg4j.testkit.Jcstress;
-import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -48,9 +47,6 @@ final class ThreadMoveStress {
 
   /** A tree with three groups, and a thread's scope that somebody else can reach. */
   static class Tree {
-    private static final VarHandle MOVE_TARGET = field("moveTarget", ObjCgroup.class);
-    private static final VarHandle THREAD_STATE = field("state", ThreadState.class);
-
     private final MemCgroup root = MemCgroup.root(CpuSlots.create(1, 1));
     final ObjCgroup first = ObjCgroup.of(root.create("a"));
     final ObjCgroup second = ObjCgroup.of(root.create("b"));
@@ -58,18 +54,10 @@ final class ThreadMoveStress {
     volatile @Nullable Scope scope;
     boolean late;
 
-    private static VarHandle field(String name, Class<?> type) {
-      try {
-        return MethodHandles.privateLookupIn(Scope.class, lookup())
-            .findVarHandle(Scope.class, name, type);
-      } catch (ReflectiveOperationException e) {
-        throw new LinkageError(e.getMessage(), e);
-      }
-    }
-
     /** What every operation of an allocator begins with. */
     static void operate(Scope scope) {
-      if (!scope.slot().isArmed(scope.token())) {
+      ScopeFrame frame = scope.frame();
+      if (!frame.slot().isArmed(frame.token())) {
         scope.resync();
       }
     }
@@ -92,13 +80,12 @@ final class ThreadMoveStress {
       if (late || of == null) {
         return -1;
       }
-      // The owner is done, and nobody closes its scope: else its thread would keep every tree.
-      ((ThreadState) THREAD_STATE.get(of)).scope = null;
-      Object target = MOVE_TARGET.getVolatile(of);
+      ScopeFrame frame = of.frame();
+      ObjCgroup target = frame.moveTarget();
       if (target == null) {
-        return of.stock().handle() == last && of.current() == last ? 1 : 0;
+        return frame.stock().handle() == last && of.current() == last ? 1 : 0;
       }
-      return target == last && !of.slot().isArmed(of.token()) ? 2 : 0;
+      return target == last && !frame.slot().isArmed(frame.token()) ? 2 : 0;
     }
   }
 
@@ -143,9 +130,12 @@ final class ThreadMoveStress {
     @Actor
     public void owner() {
       Scope mine = first.enter();
+      operate(mine);
       Scope inner = first.enter();
+      operate(inner);
       scope = mine;
       inner.close();
+      operate(mine);
     }
 
     @Actor

@@ -79,7 +79,7 @@ class ThreadMoveTest {
     try (ExecutorService other = Executors.newSingleThreadExecutor();
         AutoCloseable end = () -> ended = true;
         Scope scope = target(0).enter()) {
-      assertEquals(holdsSlot, scope.holdsSlot());
+      assertEquals(holdsSlot, scope.frame().holdsSlot());
       Future<?> mover = other.submit(() -> moveAMillionTimes(scope));
       while (!mover.isDone()) {
         int from = nrReturned;
@@ -87,7 +87,7 @@ class ThreadMoveTest {
         Live object =
             inAdvance || !holdsSlot
                 ? allocator.allocate(nrBytes)
-                : allocator.tryAllocateExactly(scope, nrBytes);
+                : allocator.tryAllocateExactly(scope.frame(), nrBytes);
         int to = nrStarted;
         live.add(object);
         nrCharges = ++nrDone;

@@ -86,7 +86,7 @@ class VirtualThreadsTest {
       threads.add(
           start(() -> {
             try (Scope scope = handle.enter()) {
-              nrWithSlot.addAndGet(scope.holdsSlot() ? 1 : 0);
+              nrWithSlot.addAndGet(scope.frame().holdsSlot() ? 1 : 0);
               Live before = allocator.allocate(64);
               inside.release();
               goOn.await();
@@ -140,7 +140,7 @@ class VirtualThreadsTest {
                 try (Scope nested = inner.enter()) {
                   Thread.yield();
                   passedOn.add(allocator.allocate(1 + random.nextInt(500)));
-                  assertEquals(scope.slot(), nested.slot());
+                  assertEquals(scope.frame().slot(), nested.frame().slot());
                 }
                 assertEquals(outer, scope.current());
               }
@@ -170,7 +170,7 @@ class VirtualThreadsTest {
       Thread dead =
           builder.start(() -> {
             Scope forgotten = handle.enter();
-            gotSlot.add(forgotten.holdsSlot());
+            gotSlot.add(forgotten.frame().holdsSlot());
             allocator.free(allocator.allocate(3 * PAGE));
           });
       dead.join();
@@ -184,7 +184,7 @@ class VirtualThreadsTest {
       assertTrue(root.slots().tryClaim(root.slots().slot(i)));
     }
     try (Scope scope = handles.get(0).enter()) {
-      assertFalse(scope.holdsSlot());
+      assertFalse(scope.frame().holdsSlot());
     }
     for (int i = 0; i < nrScopeSlots; i++) {
       root.slots().slot(i).release();

@@ -23,13 +23,11 @@ abstract class CpuSlotLeftPadding {
  * fields would leave a gap in front of them that the JVM fills with a field of a subclass.
  */
 abstract class CpuSlotState extends CpuSlotLeftPadding {
-  /** Who holds the slot; null when idle. Claim: CAS from null. Release: volatile store of null. */
-  volatile @Nullable Thread owner;
+  /** Id of the thread that holds the slot; 0 when idle. Claim: CAS from 0. Release: volatile 0. */
+  volatile long owner;
 
-  /**
-   * What the owner armed for its fast path; null asks it to look at {@link #work}. Racy on purpose.
-   */
-  volatile @Nullable Object gate;
+  /** The token that the owner armed for its fast path; 0 asks it to look at {@link #work}. */
+  volatile long gate;
 
   /** Work that others left for the owner: a stack, pushed by CAS, taken whole. */
   volatile SlotWork.@Nullable Node work;

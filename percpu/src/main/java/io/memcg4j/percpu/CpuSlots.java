@@ -135,7 +135,7 @@ public final class CpuSlots {
    * @return whether it is the caller's now, to be given back with {@link CpuSlot#release}
    */
   public boolean tryClaim(CpuSlot slot) {
-    return slot.owner == null && slot.tryOwn(Thread.currentThread());
+    return slot.owner == 0 && slot.tryOwn(Thread.currentThread());
   }
 
   /**
@@ -237,7 +237,7 @@ public final class CpuSlots {
   public int nrBusy() {
     int nrBusy = 0;
     for (CpuSlot slot : slots) {
-      if (slot.owner != null) {
+      if (slot.owner != 0) {
         nrBusy++;
       }
     }

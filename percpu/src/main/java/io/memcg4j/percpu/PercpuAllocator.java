@@ -281,7 +281,7 @@ public final class PercpuAllocator implements AutoCloseable {
       addShared(counter, amount);
       return;
     }
-    assert slot == slots.slot(index) && slot.owner == Thread.currentThread() : slot;
+    assert slot == slots.slot(index) && slot.isOwnedByCaller() : slot;
     checkHandle(counter);
     addTo(addressOf(counter, index), amount);
   }
@@ -325,7 +325,7 @@ public final class PercpuAllocator implements AutoCloseable {
   public void addInt(long counter, CpuSlot slot, int amount) {
     checkHandle(counter);
     if (slot.index() >= 0) {
-      assert slot == slots.slot(slot.index()) && slot.owner == Thread.currentThread() : slot;
+      assert slot == slots.slot(slot.index()) && slot.isOwnedByCaller() : slot;
       addIntTo(addressOf(counter, slot.index()), amount);
       return;
     }

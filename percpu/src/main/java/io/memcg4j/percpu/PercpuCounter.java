@@ -320,7 +320,6 @@ public final class PercpuCounter {
   }
 
   private boolean isUsable(CpuSlot slot) {
-    return slot == slots.overflow()
-        || (slot == slots.slot(slot.index()) && slot.owner == Thread.currentThread());
+    return slot == slots.overflow() || (slot == slots.slot(slot.index()) && slot.isOwnedByCaller());
   }
 }

@@ -364,8 +364,7 @@ public final class PercpuRef {
   }
 
   private boolean isUsable(CpuSlot slot) {
-    return slot == slots.overflow()
-        || (slot == slots.slot(slot.index()) && slot.owner == Thread.currentThread());
+    return slot == slots.overflow() || (slot == slots.slot(slot.index()) && slot.isOwnedByCaller());
   }
 
   /**

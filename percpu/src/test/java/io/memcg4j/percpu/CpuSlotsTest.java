@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.ref.WeakReference;
 import java.util.Objects;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
@@ -155,6 +156,39 @@ class CpuSlotsTest {
     assertEquals(42, plain[0]);
     slot.release();
     assertSame(slot, claim(1));
+  }
+
+  @Test
+  void tryClaim_deadOwnerWasCollected_takesTheSlotOver() throws Exception {
+    WeakReference<Thread> owner = new WeakReference<>(claimOnAnotherThread());
+    for (int i = 0; i < 1_000 && owner.get() != null; i++) {
+      System.gc();
+      Thread.sleep(1);
+    }
+    assertNull(owner.get(), "a slot must not keep its dead owner");
+    assertEquals(1, slots.nrBusy());
+    assertNull(slots.slot(0).ownerRacy());
+    assertEquals(0, claim(0).index());
+  }
+
+  private Thread claimOnAnotherThread() throws InterruptedException {
+    Thread thread = new Thread(() -> claim(0));
+    thread.start();
+    thread.join();
+    return thread;
+  }
+
+  @Test
+  void ownerRacy_namesTheThreadWhileItHoldsTheSlot() {
+    assertNull(slots.slot(0).ownerRacy());
+    CpuSlot slot = claim(0);
+    assertSame(Thread.currentThread(), slot.ownerRacy());
+    slot.release();
+    assertNull(slot.ownerRacy());
+    CpuSlot borrowed = slots.claimShared();
+    assertSame(Thread.currentThread(), borrowed.ownerRacy());
+    borrowed.release();
+    assertNull(borrowed.ownerRacy());
   }
 
   @Test

@@ -20,7 +20,7 @@ class SlotWorkTest {
     return new SlotWork(slots) {
       @Override
       protected void run(CpuSlot slot) {
-        assertSame(Thread.currentThread(), slot.owner);
+        assertSame(Thread.currentThread(), slot.ownerRacy());
         action.accept(slot);
       }
     };
@@ -176,14 +176,14 @@ class SlotWorkTest {
   @Test
   void isArmed_onlyForTheTokenThatWasArmed() {
     CpuSlot slot = claim(0);
-    Object token = new Object();
+    long token = 7;
     assertFalse(slot.isArmed(token));
-    slot.arm(token);
+    slot.rearm(token);
     assertTrue(slot.isArmed(token));
-    assertFalse(slot.isArmed(new Object()));
+    assertFalse(slot.isArmed(8));
     slot.disarm();
     assertFalse(slot.isArmed(token));
-    slot.arm(token);
+    slot.rearm(token);
     slot.release();
     assertFalse(slot.isArmed(token));
   }
@@ -191,8 +191,8 @@ class SlotWorkTest {
   @Test
   void submit_armedSlot_isDisarmed() {
     CpuSlot slot = claim(0);
-    Object token = new Object();
-    slot.arm(token);
+    long token = 7;
+    slot.rearm(token);
     slots.submit(work);
     assertFalse(slot.isArmed(token));
     slot.rearm(token);
@@ -203,9 +203,10 @@ class SlotWorkTest {
   @Test
   void submit_againToAnArmedSlot_disarmsItAgain() {
     CpuSlot slot = claim(0);
-    Object token = new Object();
+    long token = 7;
     slots.submit(work);
-    slot.arm(token);
+    slots.submit(work);
+    slot.rearm(token);
     slots.submit(work);
     assertFalse(slot.isArmed(token));
   }
@@ -213,7 +214,7 @@ class SlotWorkTest {
   @Test
   void rearm_workIsLeftMeanwhile_isDoneBeforeItReturns() {
     CpuSlot slot = claim(0);
-    Object token = new Object();
+    long token = 7;
     int[] nrLeft = {2};
     SlotWork[] again = new SlotWork[1];
     again[0] =

@@ -2,7 +2,7 @@ package io.memcg4j.slab;
 
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.objcg.ObjCgroup;
-import io.memcg4j.objcg.Scope;
+import io.memcg4j.objcg.ScopeFrame;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.LongAdder;
@@ -38,7 +38,7 @@ final class ArenaSessions {
   SessionBatch join(long nrBytes) {
     SlabAllocator allocator = kmalloc.allocator();
     allocator.checkOpen();
-    Scope scope = allocator.registry().currentScope();
+    ScopeFrame scope = allocator.registry().currentScope();
     ObjCgroup payer =
         scope == null || !allocator.isAccounted()
             ? allocator.registry().rootHandle()

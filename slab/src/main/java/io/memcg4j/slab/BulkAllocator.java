@@ -4,7 +4,7 @@ import io.memcg4j.memcg.ChargeMode;
 import io.memcg4j.memcg.LimitWalk;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.objcg.ObjStock;
-import io.memcg4j.objcg.Scope;
+import io.memcg4j.objcg.ScopeFrame;
 import io.memcg4j.percpu.CpuSlot;
 import org.jspecify.annotations.Nullable;
 
@@ -35,7 +35,7 @@ final class BulkAllocator {
    * @param flags {@link SlabAllocator#MAY_FAIL}, {@link SlabAllocator#UNACCOUNTED}
    * @return whether all are in {@code into}; false with {@code MAY_FAIL} only
    */
-  boolean allocate(@Nullable Scope scope, long[] into, int from, int count, int flags) {
+  boolean allocate(@Nullable ScopeFrame scope, long[] into, int from, int count, int flags) {
     allocator.checkOpen();
     if (allocator.isWatched()) {
       return allocateOneByOne(scope, into, from, count, flags);
@@ -108,7 +108,7 @@ final class BulkAllocator {
 
   /** So that somebody can look at each of them. */
   private boolean allocateOneByOne(
-      @Nullable Scope scope, long[] into, int from, int count, int flags) {
+      @Nullable ScopeFrame scope, long[] into, int from, int count, int flags) {
     int nrDone = 0;
     try {
       while (nrDone < count) {
@@ -149,7 +149,7 @@ final class BulkAllocator {
   }
 
   /** Frees the first objects again and leaves no address behind. */
-  void free(@Nullable Scope scope, long[] addresses, int from, int count) {
+  void free(@Nullable ScopeFrame scope, long[] addresses, int from, int count) {
     for (int i = from + count - 1; i >= from; i--) {
       long address = addresses[i];
       addresses[i] = SlabAllocator.NULL;

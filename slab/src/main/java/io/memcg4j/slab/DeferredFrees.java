@@ -1,7 +1,7 @@
 package io.memcg4j.slab;
 
 import io.memcg4j.memcg.MemCgroup;
-import io.memcg4j.objcg.Scope;
+import io.memcg4j.objcg.ScopeFrame;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.Srcu;
 import java.util.ArrayDeque;
@@ -162,7 +162,7 @@ final class DeferredFrees {
     enqueue(address, objectBytes);
   }
 
-  private void freeWatched(@Nullable Scope scope, long address) {
+  private void freeWatched(@Nullable ScopeFrame scope, long address) {
     nrObjects.decrement();
     try {
       allocator.free(scope, address, -1);
@@ -216,7 +216,7 @@ final class DeferredFrees {
 
   /** Frees objects whose readers have left; returns the bytes given back. */
   private long free(Batch batch) {
-    Scope scope = allocator.registry().currentScope();
+    ScopeFrame scope = allocator.registry().currentScope();
     long[] addresses = batch.addresses;
     long freedBytes = 0;
     CpuSlot slot = allocator.enter(scope);
@@ -257,7 +257,7 @@ final class DeferredFrees {
     return slab.chargeBytes;
   }
 
-  private long freeLarge(@Nullable Scope scope, Slab slab) {
+  private long freeLarge(@Nullable ScopeFrame scope, Slab slab) {
     long objectBytes = chargeOf(slab);
     count(slab, -1);
     slab.makeDeferred().clear(0, 1);

@@ -3,6 +3,7 @@ package io.memcg4j.slab;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.memcg.MemoryLimitException;
 import io.memcg4j.objcg.Scope;
+import io.memcg4j.objcg.ScopeFrame;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.PercpuAllocator;
 import io.memcg4j.percpu.Srcu;
@@ -325,7 +326,7 @@ public final class Kmalloc implements AutoCloseable {
    *     changed
    */
   public void free(long address) {
-    Scope scope = scope();
+    ScopeFrame scope = scope();
     if (scope != null && scope.slot().isArmed(scope.token())) {
       Magazines magazines = magazines(scope);
       if (magazines != null && SlotSlabs.freeFast(allocator.range(), address, magazines)) {
@@ -551,20 +552,22 @@ public final class Kmalloc implements AutoCloseable {
     private final Kmalloc kmalloc;
     private final Thread thread = Thread.currentThread();
     private final Scope scope;
+    private final ScopeFrame frame;
     private final CpuSlot slot;
     private final SlabRange range;
-    private Object token;
+    private long token;
     private Magazines magazines;
     private Magazine[] classes;
 
     private Bound(Kmalloc kmalloc, Scope scope) {
       this.kmalloc = kmalloc;
       this.scope = scope;
-      this.slot = scope.slot();
-      kmalloc.allocator.requireSameTree(scope);
+      this.frame = scope.frame();
+      this.slot = frame.slot();
+      kmalloc.allocator.requireSameTree(frame);
       scope.resync();
-      this.token = scope.token();
-      this.magazines = kmalloc.magazinesOf(scope);
+      this.token = frame.token();
+      this.magazines = kmalloc.magazinesOf(frame);
       this.range = kmalloc.allocator.range();
       this.classes = magazines.classes();
     }
@@ -622,7 +625,7 @@ public final class Kmalloc implements AutoCloseable {
      * @throws MemoryLimitException if a limit, or the OS, refuses
      */
     public long allocateAligned(long nrBytes, long alignment) {
-      return refreshed(kmalloc.sized.allocateAligned(scope, nrBytes, alignment, 0));
+      return refreshed(kmalloc.sized.allocateAligned(scope.frame(), nrBytes, alignment, 0));
     }
 
     /**
@@ -634,7 +637,7 @@ public final class Kmalloc implements AutoCloseable {
      */
     public long tryAllocateAligned(long nrBytes, long alignment) {
       return refreshed(
-          kmalloc.sized.allocateAligned(scope, nrBytes, alignment, SlabAllocator.MAY_FAIL));
+          kmalloc.sized.allocateAligned(scope.frame(), nrBytes, alignment, SlabAllocator.MAY_FAIL));
     }
 
     /**
@@ -668,7 +671,7 @@ public final class Kmalloc implements AutoCloseable {
      */
     public void free(long address) {
       if (!isReady() || !SlotSlabs.freeFast(range, address, magazines)) {
-        kmalloc.sized.free(scope, address);
+        kmalloc.sized.free(scope.frame(), address);
         refreshed(address);
       }
     }
@@ -691,14 +694,14 @@ public final class Kmalloc implements AutoCloseable {
     }
 
     private long allocateSlow(long nrBytes, int flags) {
-      return refreshed(kmalloc.sized.allocate(scope, nrBytes, flags));
+      return refreshed(kmalloc.sized.allocate(scope.frame(), nrBytes, flags));
     }
 
     private long reallocate(long address, long nrBytes, int flags) {
       if (!isReady()) {
         scope.resync(); // also what changes nothing is for the scope's thread alone
       }
-      return refreshed(kmalloc.sized.reallocate(scope, address, nrBytes, flags));
+      return refreshed(kmalloc.sized.reallocate(scope.frame(), address, nrBytes, flags));
     }
 
     private long allocateZeroed(long nrBytes, int flags) {
@@ -712,10 +715,10 @@ public final class Kmalloc implements AutoCloseable {
 
     /** A slow path may have moved the scope to another handle, which gives it another token. */
     private long refreshed(long address) {
-      Object now = scope.token();
+      long now = frame.token();
       if (now != token) {
         token = now;
-        magazines = kmalloc.magazinesOf(scope);
+        magazines = kmalloc.magazinesOf(frame);
       }
       classes = magazines.classes();
       return address;
@@ -724,16 +727,16 @@ public final class Kmalloc implements AutoCloseable {
 
   // ---- the general forms
 
-  private @Nullable Scope scope() {
+  private @Nullable ScopeFrame scope() {
     return allocator.registry().currentScope();
   }
 
   /** Only while the slot is armed for the scope; null if nothing was allocated yet. */
-  private @Nullable Magazines magazines(Scope scope) {
+  private @Nullable Magazines magazines(ScopeFrame scope) {
     return allocator.armedMagazines(scope);
   }
 
-  private Magazines magazinesOf(Scope scope) {
+  private Magazines magazinesOf(ScopeFrame scope) {
     return allocator.magazinesOf(scope);
   }
 
@@ -741,7 +744,7 @@ public final class Kmalloc implements AutoCloseable {
     if (!SizedAllocator.isClassSize(nrBytes)) {
       return NULL;
     }
-    Scope scope = scope();
+    ScopeFrame scope = scope();
     if (scope == null || !scope.slot().isArmed(scope.token())) {
       return NULL;
     }

@@ -6,6 +6,7 @@ import io.memcg4j.memcg.RoomWait;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.ObjCgroups;
 import io.memcg4j.objcg.Scope;
+import io.memcg4j.objcg.ScopeFrame;
 import io.memcg4j.percpu.CpuSlot;
 import java.time.Duration;
 import java.util.Locale;
@@ -48,7 +49,7 @@ public final class KmallocWait {
    * @throws IllegalArgumentException if the size is out of range
    */
   public long allocateAwait(long nrBytes, Duration timeout) throws InterruptedException {
-    Scope scope = registry.currentScope();
+    ScopeFrame scope = registry.currentScope();
     if (scope == null) {
       return kmalloc.allocate(nrBytes);
     }
@@ -79,7 +80,7 @@ public final class KmallocWait {
    */
   public CompletionStage<Long> allocateAsync(long nrBytes, Duration timeout) {
     kmalloc.sized().checkSize(nrBytes);
-    Scope scope = registry.currentScope();
+    ScopeFrame scope = registry.currentScope();
     ObjCgroup payer = scope == null ? registry.rootHandle() : scope.current();
     Request request =
         new Request(

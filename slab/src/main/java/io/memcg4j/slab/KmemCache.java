@@ -2,6 +2,7 @@ package io.memcg4j.slab;
 
 import io.memcg4j.memcg.MemoryLimitException;
 import io.memcg4j.objcg.Scope;
+import io.memcg4j.objcg.ScopeFrame;
 import io.memcg4j.percpu.CpuSlot;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
@@ -407,7 +408,7 @@ public final class KmemCache implements AutoCloseable {
 
   private long allocateRaw(int flags) {
     checkOpen();
-    Scope scope = allocator.registry().currentScope();
+    ScopeFrame scope = allocator.registry().currentScope();
     Magazines magazines = armed(scope);
     if (magazines != null) {
       long address = magazines.get(index).allocate();
@@ -432,7 +433,7 @@ public final class KmemCache implements AutoCloseable {
     }
   }
 
-  private @Nullable Magazines armed(@Nullable Scope scope) {
+  private @Nullable Magazines armed(@Nullable ScopeFrame scope) {
     if (scope == null || !scope.slot().isArmed(scope.token())) {
       return null;
     }
@@ -477,7 +478,7 @@ public final class KmemCache implements AutoCloseable {
     if (init != null) {
       init.refuseWhileRunning();
     }
-    Scope scope = allocator.registry().currentScope();
+    ScopeFrame scope = allocator.registry().currentScope();
     BulkAllocator bulk = new BulkAllocator(allocator, cache);
     if (!bulk.allocate(scope, into, from, count, flagsFor(flags))) {
       return false;
@@ -499,7 +500,7 @@ public final class KmemCache implements AutoCloseable {
     } finally {
       if (nrConstructed < count) {
         into[from + nrConstructed] = Kmalloc.NULL; // the constructor's failure has freed it
-        Scope scope = allocator.registry().currentScope();
+        ScopeFrame scope = allocator.registry().currentScope();
         bulk.free(scope, into, from + nrConstructed + 1, count - nrConstructed - 1);
         bulk.free(scope, into, from, nrConstructed);
       }
@@ -521,7 +522,7 @@ public final class KmemCache implements AutoCloseable {
     }
   }
 
-  private void free(@Nullable Scope scope, long address) {
+  private void free(@Nullable ScopeFrame scope, long address) {
     Magazines magazines = armed(scope);
     if (magazines != null) {
       SlabRange range = allocator.range();
@@ -548,7 +549,7 @@ public final class KmemCache implements AutoCloseable {
    */
   public void freeBulk(long[] addresses, int from, int count) {
     Objects.checkFromIndexSize(from, count, addresses.length);
-    Scope scope = allocator.registry().currentScope();
+    ScopeFrame scope = allocator.registry().currentScope();
     for (int i = from; i < from + count; i++) {
       if (addresses[i] != Kmalloc.NULL) {
         free(scope, addresses[i]);
@@ -595,23 +596,25 @@ public final class KmemCache implements AutoCloseable {
     private final KmemCache cache;
     private final Thread thread = Thread.currentThread();
     private final Scope scope;
+    private final ScopeFrame frame;
     private final CpuSlot slot;
     private final SlabRange range;
     private final int index;
-    private Object token;
+    private long token;
     private Magazines magazines;
     private Magazine magazine;
 
     private Bound(KmemCache cache, Scope scope) {
       this.cache = cache;
       this.scope = scope;
-      this.slot = scope.slot();
+      this.frame = scope.frame();
+      this.slot = frame.slot();
       this.range = cache.allocator.range();
       this.index = cache.index;
-      cache.allocator.requireSameTree(scope);
+      cache.allocator.requireSameTree(frame);
       scope.resync();
-      this.token = scope.token();
-      this.magazines = cache.magazinesOf(scope);
+      this.token = frame.token();
+      this.magazines = cache.magazinesOf(frame);
       this.magazine = magazines.get(index);
     }
 
@@ -652,7 +655,7 @@ public final class KmemCache implements AutoCloseable {
         }
       }
       if (address != Kmalloc.NULL) {
-        cache.allocator.free(scope, address, index);
+        cache.allocator.free(scope.frame(), address, index);
         refresh();
       }
     }
@@ -685,7 +688,7 @@ public final class KmemCache implements AutoCloseable {
       if (address == SlabAllocator.NULL) {
         address =
             cache.allocator.allocate(
-                scope, cache.geometry, cache.objectSize, 1, cache.flagsFor(flags));
+                scope.frame(), cache.geometry, cache.objectSize, 1, cache.flagsFor(flags));
       }
       refresh();
       return address;
@@ -693,16 +696,16 @@ public final class KmemCache implements AutoCloseable {
 
     /** A slow path may have moved the scope to another handle, which gives it another token. */
     private void refresh() {
-      if (scope.token() != token) {
-        token = scope.token();
-        magazines = cache.magazinesOf(scope);
+      if (frame.token() != token) {
+        token = frame.token();
+        magazines = cache.magazinesOf(frame);
       }
       magazine = magazines.get(index);
     }
   }
 
   /** Directly after a resync of the scope. */
-  private Magazines magazinesOf(Scope scope) {
+  private Magazines magazinesOf(ScopeFrame scope) {
     if (accounted || !scope.holdsSlot()) {
       return allocator.magazinesOf(scope);
     }

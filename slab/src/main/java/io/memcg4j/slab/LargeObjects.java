@@ -3,7 +3,7 @@ package io.memcg4j.slab;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.ObjStock;
-import io.memcg4j.objcg.Scope;
+import io.memcg4j.objcg.ScopeFrame;
 import io.memcg4j.percpu.CpuSlot;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -85,7 +85,7 @@ final class LargeObjects {
   }
 
   /** Frees the object that starts at an address. */
-  void free(@Nullable Scope scope, Slab slab, long address) {
+  void free(@Nullable ScopeFrame scope, Slab slab, long address) {
     Word word = slab.words[0];
     if (word.remote() != 0) {
       throw allocator.doubleFree(address, slab, word, 1);
@@ -96,7 +96,7 @@ final class LargeObjects {
   }
 
   /** False if it was free, with nothing changed. */
-  boolean freeOnce(@Nullable Scope scope, Slab slab) {
+  boolean freeOnce(@Nullable ScopeFrame scope, Slab slab) {
     CpuSlot slot = allocator.enter(scope);
     try {
       if (!slab.words[0].freeOnce()) {
@@ -126,7 +126,7 @@ final class LargeObjects {
    * @return false if it has to move: too large for its run; or because the limit refused, in which
    *     case a move would be refused as well
    */
-  boolean resize(@Nullable Scope scope, Slab slab, long nrBytes) {
+  boolean resize(@Nullable ScopeFrame scope, Slab slab, long nrBytes) {
     long nrPages = pagesFor(nrBytes);
     long newBytes = nrPages << MemCgroup.PAGE_SHIFT;
     if (newBytes > (long) slab.nrChunks << SlabGeometry.CHUNK_SHIFT) {

@@ -4,7 +4,7 @@ import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.memcg.MemoryClass;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.ObjCgroups;
-import io.memcg4j.objcg.Scope;
+import io.memcg4j.objcg.ScopeFrame;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.PercpuAllocator;
 import io.memcg4j.percpu.PercpuCharger;
@@ -153,14 +153,14 @@ final class PercpuMemory implements PercpuCharger {
 
   @Override
   public RuntimeException mappingRefused(long nrBytes, long mappedBytes, long rangeBytes) {
-    Scope scope = registry.currentScope();
+    ScopeFrame scope = registry.currentScope();
     MemCgroup group = scope == null ? registry.rootHandle().group() : scope.current().group();
     return group.mappingRefused(nrBytes, mappedBytes, rangeBytes);
   }
 
   @Override
   public @Nullable CpuSlot currentSlot() {
-    Scope scope = registry.currentScope();
+    ScopeFrame scope = registry.currentScope();
     return scope == null ? null : scope.slot();
   }
 

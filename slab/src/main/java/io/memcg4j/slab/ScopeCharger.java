@@ -7,7 +7,7 @@ import io.memcg4j.memcg.MemoryClass;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.ObjCgroups;
 import io.memcg4j.objcg.ObjStock;
-import io.memcg4j.objcg.Scope;
+import io.memcg4j.objcg.ScopeFrame;
 import io.memcg4j.percpu.CpuSlot;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -48,7 +48,7 @@ final class ScopeCharger {
    * @throws io.memcg4j.memcg.MemoryLimitException if refused without {@code MAY_FAIL}
    */
   @Nullable ObjCgroup charge(long nrBytes, int flags) {
-    Scope scope = registry.currentScope();
+    ScopeFrame scope = registry.currentScope();
     ObjCgroup nominal = accounted && scope != null ? scope.current() : registry.rootHandle();
     if (faults.isOn() && isFaulted(nominal, nrBytes)) {
       FaultInjection.refused(nominal.group(), nrBytes, flags);
@@ -133,7 +133,7 @@ final class ScopeCharger {
     LimitWalk walk = null;
     while (true) {
       MemCgroup group = payer.group();
-      Scope scope = registry.currentScope();
+      ScopeFrame scope = registry.currentScope();
       CpuSlot slot = enter(scope);
       MemCgroup refusedBy;
       long overHighPages;
@@ -193,7 +193,7 @@ final class ScopeCharger {
       return;
     }
     count(payer.group(), -nrBytes);
-    Scope scope = registry.currentScope();
+    ScopeFrame scope = registry.currentScope();
     CpuSlot slot = enter(scope);
     try {
       payer.uncharge(slot, nrBytes);
@@ -212,7 +212,7 @@ final class ScopeCharger {
     }
   }
 
-  private CpuSlot enter(@Nullable Scope scope) {
+  private CpuSlot enter(@Nullable ScopeFrame scope) {
     if (scope != null && scope.holdsSlot()) {
       scope.resync();
       return scope.slot();
@@ -220,7 +220,7 @@ final class ScopeCharger {
     return registry.slots().claimShared();
   }
 
-  private static void leave(@Nullable Scope scope, CpuSlot slot) {
+  private static void leave(@Nullable ScopeFrame scope, CpuSlot slot) {
     if (scope == null || !scope.holdsSlot()) {
       slot.release();
     }

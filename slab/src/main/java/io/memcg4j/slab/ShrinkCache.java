@@ -1,6 +1,6 @@
 package io.memcg4j.slab;
 
-import io.memcg4j.objcg.Scope;
+import io.memcg4j.objcg.ScopeFrame;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.SlotWork;
 
@@ -21,7 +21,7 @@ final class ShrinkCache extends SlotWork {
   /** Returns the bytes given back. */
   long shrink() {
     allocator.deferredFrees().flush();
-    Scope scope = allocator.registry().currentScope();
+    ScopeFrame scope = allocator.registry().currentScope();
     CpuSlot own = null;
     if (scope != null && scope.holdsSlot()) {
       scope.resync();

@@ -1,7 +1,7 @@
 package io.memcg4j.slab;
 
 import io.memcg4j.memcg.MemCgroup;
-import io.memcg4j.objcg.Scope;
+import io.memcg4j.objcg.ScopeFrame;
 import java.lang.foreign.MemorySegment;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -30,7 +30,7 @@ final class SizedAllocator {
     return Long.compareUnsigned(nrBytes - 1, SizeClasses.MAX_SIZE) < 0;
   }
 
-  long allocate(@Nullable Scope scope, long nrBytes, int flags) {
+  long allocate(@Nullable ScopeFrame scope, long nrBytes, int flags) {
     if (!isClassSize(nrBytes)) {
       if (nrBytes == 0) {
         return Kmalloc.ZERO_SIZE;
@@ -49,7 +49,7 @@ final class SizedAllocator {
     }
   }
 
-  long allocateAligned(@Nullable Scope scope, long nrBytes, long alignment, int flags) {
+  long allocateAligned(@Nullable ScopeFrame scope, long nrBytes, long alignment, int flags) {
     long limit = allocator.range().rangeBytes();
     if (alignment < 1 || alignment > limit || Long.bitCount(alignment) != 1) {
       throw new IllegalArgumentException(
@@ -75,7 +75,7 @@ final class SizedAllocator {
     return allocator.allocate(scope, null, nrBytes, alignChunks, flags);
   }
 
-  long reallocate(@Nullable Scope scope, long address, long nrBytes, int flags) {
+  long reallocate(@Nullable ScopeFrame scope, long address, long nrBytes, int flags) {
     if (isNothing(address)) {
       return allocate(scope, nrBytes, flags);
     }
@@ -96,7 +96,7 @@ final class SizedAllocator {
     return moved;
   }
 
-  void free(@Nullable Scope scope, long address) {
+  void free(@Nullable ScopeFrame scope, long address) {
     if (!isNothing(address)) {
       allocator.free(scope, address, -1);
     }

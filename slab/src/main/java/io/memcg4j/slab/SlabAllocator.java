@@ -6,7 +6,7 @@ import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.ObjCgroups;
 import io.memcg4j.objcg.ObjStock;
-import io.memcg4j.objcg.Scope;
+import io.memcg4j.objcg.ScopeFrame;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.PerCpu;
 import io.memcg4j.percpu.SlotWork;
@@ -225,7 +225,7 @@ final class SlabAllocator {
   }
 
   /** The magazines that a scope allocates from; empty ones for ever if it holds no slot. */
-  Magazines magazinesOf(Scope scope) {
+  Magazines magazinesOf(ScopeFrame scope) {
     if (!scope.holdsSlot()) {
       return overflowMagazines;
     }
@@ -237,14 +237,14 @@ final class SlabAllocator {
    *
    * @param scope the calling thread's, with its slot armed for it
    */
-  @Nullable Magazines armedMagazines(Scope scope) {
+  @Nullable Magazines armedMagazines(ScopeFrame scope) {
     return accounted
         ? (Magazines) scope.stock().cache(cacheIndex)
         : slabsOf(scope.slot()).rootMagazines();
   }
 
   /** A slot of another tree has the index of one here: what hangs on that would have two owners. */
-  void requireSameTree(Scope scope) {
+  void requireSameTree(ScopeFrame scope) {
     if (ObjCgroups.of(scope.current().group()) != registry) {
       throw new IllegalArgumentException(
           String.format(
@@ -256,7 +256,7 @@ final class SlabAllocator {
   }
 
   /** Who pays on a slot that the caller owns. */
-  ObjStock payer(CpuSlot slot, @Nullable Scope scope, int flags) {
+  ObjStock payer(CpuSlot slot, @Nullable ScopeFrame scope, int flags) {
     if (!accounted || scope == null || (flags & UNACCOUNTED) != 0) {
       return registry.stock(slot, registry.rootHandle());
     }
@@ -264,7 +264,7 @@ final class SlabAllocator {
   }
 
   /** As {@link #payer}, without a slot. */
-  private MemCgroup groupOf(@Nullable Scope scope, int flags) {
+  private MemCgroup groupOf(@Nullable ScopeFrame scope, int flags) {
     if (scope == null || !accounted || (flags & UNACCOUNTED) != 0) {
       return registry.rootHandle().group();
     }
@@ -285,7 +285,7 @@ final class SlabAllocator {
    * @param flags {@link #ZEROED}, {@link #MAY_FAIL}, {@link #GROWING}
    */
   long allocate(
-      @Nullable Scope scope,
+      @Nullable ScopeFrame scope,
       @Nullable SlabGeometry geometry,
       long nrBytes,
       int alignChunks,
@@ -381,7 +381,7 @@ final class SlabAllocator {
     }
   }
 
-  static void overHigh(@Nullable Scope scope, MemCgroup group, long nrPages) {
+  static void overHigh(@Nullable ScopeFrame scope, MemCgroup group, long nrPages) {
     if (scope != null) {
       scope.overHigh(group, nrPages);
     } else {
@@ -440,7 +440,7 @@ final class SlabAllocator {
    * @param onlyCache number of the cache that the object must be of; -1 for any
    * @throws IllegalArgumentException if {@code address} is not an allocated object; nothing changes
    */
-  void free(@Nullable Scope scope, long address, int onlyCache) {
+  void free(@Nullable ScopeFrame scope, long address, int onlyCache) {
     Slab slab = range.findSlow(address);
     if (slab == null && guarded.contains(address)) {
       guarded.free(address, onlyCache);
@@ -465,7 +465,7 @@ final class SlabAllocator {
     free(registry.currentScope(), slab, address);
   }
 
-  private void free(@Nullable Scope scope, Slab slab, long address) {
+  private void free(@Nullable ScopeFrame scope, Slab slab, long address) {
     int index = slab.indexOf(address);
     Word word = slab.wordOf(index);
     long bit = slab.bitOf(index);
@@ -579,7 +579,7 @@ final class SlabAllocator {
   }
 
   /** Changes the size of an object where it stands; false if it has to move. */
-  boolean resize(@Nullable Scope scope, long address, long nrBytes) {
+  boolean resize(@Nullable ScopeFrame scope, long address, long nrBytes) {
     if (guarded.contains(address)) {
       return false; // so that whoever goes on with the old address is found out
     }
@@ -593,7 +593,7 @@ final class SlabAllocator {
   // ---- slots
 
   /** The slot to work on: the scope's, or a shared one for this operation. */
-  CpuSlot enter(@Nullable Scope scope) {
+  CpuSlot enter(@Nullable ScopeFrame scope) {
     if (scope != null) {
       scope.resync();
       if (scope.holdsSlot()) {
@@ -604,7 +604,7 @@ final class SlabAllocator {
   }
 
   /** As {@link #enter}; without a slot of its own the thread takes the object's if that is idle. */
-  private CpuSlot enterNear(@Nullable Scope scope, Slab slab) {
+  private CpuSlot enterNear(@Nullable ScopeFrame scope, Slab slab) {
     if (scope != null) {
       scope.resync();
       if (scope.holdsSlot()) {
@@ -617,7 +617,7 @@ final class SlabAllocator {
         : registry.slots().claimShared();
   }
 
-  static void leave(CpuSlot slot, @Nullable Scope scope) {
+  static void leave(CpuSlot slot, @Nullable ScopeFrame scope) {
     if (scope == null || slot != scope.slot()) {
       slot.release();
     }
@@ -631,7 +631,7 @@ final class SlabAllocator {
       arenas.retireAll();
     }
     deferredFrees.flush();
-    Scope scope = registry.currentScope();
+    ScopeFrame scope = registry.currentScope();
     if (scope == null || !scope.holdsSlot()) {
       return shrink(null);
     }
@@ -658,7 +658,7 @@ final class SlabAllocator {
    * operation.
    */
   void settle() {
-    Scope scope = registry.currentScope();
+    ScopeFrame scope = registry.currentScope();
     CpuSlot own = null;
     if (scope != null && scope.holdsSlot()) {
       scope.resync();
@@ -752,7 +752,7 @@ final class SlabAllocator {
       // Any order of the two on a slot is right: with allocation closed neither makes work for the
       // other.
       registry.rootHandle().group().drain();
-      Scope scope = registry.currentScope();
+      ScopeFrame scope = registry.currentScope();
       registry
           .slots()
           .submit(new Detach(), scope != null && scope.holdsSlot() ? scope.slot() : null);

@@ -112,7 +112,7 @@ final class BadFreeTest {
                 }
               }
               try (Scope inner = other.enter()) {
-                assertTrue(!inner.holdsSlot());
+                assertTrue(!inner.frame().holdsSlot());
                 body.run(kmalloc::free);
               }
               held.forEach(CpuSlot::release);

@@ -221,7 +221,7 @@ final class GiveBackTest {
           }
           return null;
         });
-        assertTrue(outer.holdsSlot());
+        assertTrue(outer.frame().holdsSlot());
       }
       assertEquals(0, kmalloc.info().nrObjects());
       long atMost = 4 << 15;

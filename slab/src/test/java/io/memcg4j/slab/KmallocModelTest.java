@@ -394,8 +394,8 @@ final class KmallocModelTest {
       if (alone()) {
         scope.resync(); // a move that is still to be noticed would change the answer
       }
-      if (scope.holdsSlot()) {
-        return scope.stock().handle(); // stays, also when its group is removed
+      if (scope.frame().holdsSlot()) {
+        return scope.frame().stock().handle(); // stays, also when its group is removed
       }
       ObjCgroup payer = scope.current();
       return payer.refs().isDying() ? ObjCgroup.of(payer.group()) : payer;

@@ -45,9 +45,9 @@ final class PercpuMemoryTest {
       long counter;
       try (Scope scope = instance.enter(group)) {
         counter = percpu.allocate(8);
-        percpu.add(counter, scope.slot(), 5);
+        percpu.add(counter, scope.frame().slot(), 5);
         percpu.add(counter, 6);
-        assertEquals(11, percpu.value(counter, scope.slot().index()));
+        assertEquals(11, percpu.value(counter, scope.frame().slot().index()));
       }
       percpu.add(counter, 7); // outside any scope: a shared slot's copy
       assertEquals(18, percpu.sum(counter));
@@ -90,13 +90,13 @@ final class PercpuMemoryTest {
       PercpuAllocator percpu = instance.kmalloc.percpu();
       MemCgroup group = instance.root.create("a");
       try (Scope first = instance.enter(group)) {
-        assertTrue(first.holdsSlot());
+        assertTrue(first.frame().holdsSlot());
         long counter =
             Instance.elsewhere(() -> {
               try (Scope scope = instance.enter(group)) {
-                assertFalse(scope.holdsSlot());
+                assertFalse(scope.frame().holdsSlot());
                 long made = percpu.allocate(8);
-                percpu.add(made, scope.slot(), 3);
+                percpu.add(made, scope.frame().slot(), 3);
                 percpu.add(made, 4);
                 return made;
               }
@@ -335,7 +335,7 @@ final class PercpuMemoryTest {
               try (Scope scope = instance.enter(group)) {
                 start.countDown();
                 start.await();
-                CpuSlot slot = scope.slot();
+                CpuSlot slot = scope.frame().slot();
                 for (int i = 0; i < nrCounters; i++) {
                   percpu.add(counters[(i + number * 250_000) % nrCounters], slot, i % 7);
                 }

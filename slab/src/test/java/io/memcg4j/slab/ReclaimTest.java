@@ -108,7 +108,7 @@ final class ReclaimTest {
       held.await();
       List<Long> mine = new ArrayList<>();
       try (Scope scope = handle.enter()) {
-        assertFalse(scope.holdsSlot());
+        assertFalse(scope.frame().holdsSlot());
         fill(cache, 3 * MIB);
         for (int i = 0; i < 3 * MIB / SIZE; i++) {
           mine.add(kmalloc.allocate(SIZE));

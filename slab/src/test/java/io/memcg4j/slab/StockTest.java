@@ -64,7 +64,7 @@ final class StockTest {
           for (int i = 0; i < objects.length; i++) {
             objects[i] = instance.kmalloc.allocate(size);
           }
-          ObjStock stock = scope.stock();
+          ObjStock stock = scope.frame().stock();
           for (long address : objects) {
             instance.kmalloc.free(address);
             long held = stock.nrBytes();
