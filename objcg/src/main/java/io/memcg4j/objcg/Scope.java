@@ -48,6 +48,7 @@ public final class Scope implements AutoCloseable {
   private boolean closed;
   private boolean throttleDeferred;
   private Throttle throttle = Throttle.NONE;
+  private final @Nullable ScopeEvent event;
 
   /** What the slot is armed with; another one after each move, as what allocators know is stale. */
   private Object token = this;
@@ -61,6 +62,7 @@ public final class Scope implements AutoCloseable {
     this.outer = state.scope;
     this.slot = slot;
     this.handle = handle;
+    this.event = ScopeEvent.begun();
     if (slot.workPending()) {
       slot.runWork();
     }
@@ -169,6 +171,9 @@ public final class Scope implements AutoCloseable {
               state.scope));
     }
     closed = true;
+    if (event != null) {
+      event.end(handle);
+    }
     Scope enclosing = outer;
     registry.publish(state, enclosing);
     if (!holdsSlot()) {
