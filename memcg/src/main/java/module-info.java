@@ -5,6 +5,7 @@ import org.jspecify.annotations.NullMarked;
 module io.memcg4j.memcg {
   requires static transitive org.jspecify;
   requires transitive io.memcg4j.percpu;
+  requires jdk.jfr;
 
   exports io.memcg4j.memcg;
 }

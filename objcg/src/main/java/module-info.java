@@ -5,6 +5,7 @@ import org.jspecify.annotations.NullMarked;
 module io.memcg4j.objcg {
   requires static transitive org.jspecify;
   requires transitive io.memcg4j.memcg;
+  requires jdk.jfr;
 
   exports io.memcg4j.objcg;
 }

@@ -27,7 +27,8 @@ final class HighLimit {
       for (MemCgroup level = group; level != null; level = level.parent()) {
         if (level.isOverHigh()) {
           EventCounts.count(level, EventCounts.Event.HIGH);
-          nrFreed += Reclaim.run(level, wanted << MemCgroup.PAGE_SHIFT).freedBytes();
+          nrFreed +=
+              Reclaim.run(level, wanted << MemCgroup.PAGE_SHIFT, Reclaim.Reason.HIGH).freedBytes();
           level.drain();
           excess += Math.max(0, level.counter().usage() - level.highPages());
         }
@@ -61,6 +62,7 @@ final class HighLimit {
 
   /** Pauses the calling thread; an interrupt ends the pause, and stays set. */
   static void sleep(MemCgroup group, Throttle throttle) {
+    MemcgEvents.Pause event = MemcgEvents.beginPause();
     MemStall.enter(group);
     try {
       long end = System.nanoTime() + throttle.delayNanos();
@@ -73,6 +75,7 @@ final class HighLimit {
       }
     } finally {
       MemStall.leave(group);
+      MemcgEvents.end(event, group, throttle.groupPath(), throttle.delayNanos());
     }
   }
 }

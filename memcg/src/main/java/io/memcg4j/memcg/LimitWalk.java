@@ -59,6 +59,34 @@ public final class LimitWalk {
    * @return true if the request should be tried again; false if it is refused for good
    */
   public boolean makeRoom(MemCgroup refusing) {
+    boolean again = seekRoom(refusing);
+    if (!again && mode != ChargeMode.FORCE) {
+      noteRefusal(group, refusing, nrBytes, nrDrainRounds + nrRounds, freedBytes);
+    }
+    return again;
+  }
+
+  /**
+   * For the floors above: a request was refused for good without a walk. Tells recordings of the
+   * JVM, if one wants to know; else makes no garbage.
+   *
+   * @param group who was to pay
+   * @param refusing the group that refused
+   * @param nrBytes what was asked for
+   */
+  public static void refused(MemCgroup group, MemCgroup refusing, long nrBytes) {
+    noteRefusal(group, refusing, nrBytes, 0, 0);
+  }
+
+  /** A try of a request that waits is no answer yet. */
+  private static void noteRefusal(
+      MemCgroup group, MemCgroup refusing, long nrBytes, int nrRounds, long freedBytes) {
+    if (MemcgEvents.wantsRefusals() && !MemStall.isInside()) {
+      MemcgEvents.refusal(group, refusing, nrBytes, nrRounds, freedBytes);
+    }
+  }
+
+  private boolean seekRoom(MemCgroup refusing) {
     if (mode == ChargeMode.NOWAIT
         || !group.isOnline()
         || nrBytes > refusing.max()
@@ -75,7 +103,8 @@ public final class LimitWalk {
     nrRounds++;
     long roomBefore = roomBytes(refusing);
     Reclaim.Result result =
-        Reclaim.run(refusing, Math.max(nrBytes - roomBefore, MIN_RECLAIM_BYTES));
+        Reclaim.run(
+            refusing, Math.max(nrBytes - roomBefore, MIN_RECLAIM_BYTES), Reclaim.Reason.MAX);
     refusing.drain(); // what was freed may have stopped in a stock
     freedBytes += result.freedBytes();
     long room = roomBytes(refusing);
@@ -141,7 +170,7 @@ public final class LimitWalk {
       if (again == null) {
         return null;
       }
-      EventCounts.count(again, EventCounts.Event.MAX);
+      again.countMaxEvent();
       if (!makeRoom(again)) {
         return again;
       }

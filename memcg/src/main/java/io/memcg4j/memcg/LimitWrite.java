@@ -29,7 +29,7 @@ final class LimitWrite {
           || (!lower && nrRetriesLeft-- == 0)) {
         return;
       }
-      Reclaim.run(group, excess << MemCgroup.PAGE_SHIFT);
+      Reclaim.run(group, excess << MemCgroup.PAGE_SHIFT, Reclaim.Reason.WRITE);
       group.drain();
     }
   }
@@ -59,7 +59,9 @@ final class LimitWrite {
     int nrRetriesLeft = MemCgroup.MAX_RECLAIM_RETRIES;
     while (nrFreed < nrBytes && group.isOnline() && !Thread.currentThread().isInterrupted()) {
       long batch = Math.max((nrBytes - nrFreed) / 4, 32L << MemCgroup.PAGE_SHIFT);
-      long nrNow = Reclaim.run(group, Math.min(batch, nrBytes - nrFreed)).freedBytes();
+      long nrNow =
+          Reclaim.run(group, Math.min(batch, nrBytes - nrFreed), Reclaim.Reason.PROACTIVE)
+              .freedBytes();
       nrFreed += nrNow;
       if (nrNow == 0 && (!group.hasShrinkersBelow() || nrRetriesLeft-- == 0)) {
         break;

@@ -338,6 +338,7 @@ public final class MemCgroup extends ControlledGroup {
             String.format(
                 Locale.ROOT, "group has children: group=%s children=%d", path(), map.size()));
       }
+      MemcgEvents.removal(this);
       online = false;
       if (above.children != null) {
         above.children.remove(name);
@@ -722,6 +723,7 @@ public final class MemCgroup extends ControlledGroup {
 
   void countMaxEvent() {
     EventCounts.count(this, EventCounts.Event.MAX);
+    MemcgEvents.limitHit(this);
   }
 
   @Override

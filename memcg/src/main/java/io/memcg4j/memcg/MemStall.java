@@ -30,6 +30,11 @@ final class MemStall {
     }
   }
 
+  /** Whether the calling thread is in such a section. */
+  static boolean isInside() {
+    return DEPTH.get() > 0;
+  }
+
   /** Looks again who gets on. Cheap when nobody waits. */
   static void look(MemCgroup group) {
     PressureAccount account = group.pressureAccount();

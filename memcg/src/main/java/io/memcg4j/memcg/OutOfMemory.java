@@ -28,7 +28,15 @@ final class OutOfMemory {
     if (handler == OomHandler.FAIL_REQUEST) {
       return false;
     }
+    MemcgEvents.OutOfMemory event = MemcgEvents.beginOutOfMemory();
     List<MemCgroup> closing = new ArrayList<>();
+    boolean again = ask(handler, refusing, nrBytes, closing);
+    MemcgEvents.end(event, refusing, nrBytes, closing, again);
+    return again;
+  }
+
+  private static boolean ask(
+      OomHandler handler, MemCgroup refusing, long nrBytes, List<MemCgroup> closing) {
     var lock = refusing.tree().oomLock();
     lock.lock();
     try {
@@ -136,6 +144,7 @@ final class OutOfMemory {
     victim.markKilled(group.usage());
     closing.add(group);
     EventCounts.count(group, EventCounts.Event.OOM_KILL);
+    MemcgEvents.oomKill(group);
     Thread.ofVirtual()
         .name("memcg4j-oom")
         .start(() -> {

@@ -23,6 +23,24 @@ final class Reclaim {
   /** Threads that run a shrinker: what they allocate must not reclaim in turn. */
   private static final ThreadLocal<Boolean> RECLAIMING = ThreadLocal.withInitial(() -> false);
 
+  /** What a walk is for, as a recording shows it. */
+  enum Reason {
+    /** A request that the limit refused. */
+    MAX("max"),
+    /** A request that went above the high limit. */
+    HIGH("high"),
+    /** A limit that was lowered. */
+    WRITE("limit lowered"),
+    /** Somebody asked for it: {@code memory.reclaim}. */
+    PROACTIVE("proactive");
+
+    private final String text;
+
+    Reason(String text) {
+      this.text = text;
+    }
+  }
+
   /** What a walk came to. */
   record Result(long freedBytes, boolean busyElsewhere) {}
 
@@ -47,11 +65,14 @@ final class Reclaim {
    *
    * @param nrBytes how much is wanted; somewhat more may be freed
    */
-  static Result run(MemCgroup top, long nrBytes) {
+  static Result run(MemCgroup top, long nrBytes, Reason reason) {
     if (!top.hasShrinkersBelow() || RECLAIMING.get()) {
       return new Result(0, false);
     }
-    return new Reclaim(top).run(nrBytes);
+    MemcgEvents.Reclaim event = MemcgEvents.beginReclaim();
+    Result result = new Reclaim(top).run(nrBytes);
+    MemcgEvents.end(event, top, reason.text, nrBytes, result.freedBytes());
+    return result;
   }
 
   private Result run(long nrBytes) {

@@ -1,6 +1,7 @@
 package io.memcg4j.objcg;
 
 import io.memcg4j.memcg.Throttle;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The time during which a thread's allocations are charged to one handle. Confined to the thread
@@ -20,11 +21,13 @@ public final class Scope implements AutoCloseable {
   private final ScopeFrame frame;
   private final long serial;
   private final ObjCgroup entered;
+  private final @Nullable ScopeEvent event;
 
   Scope(ScopeFrame frame, long serial, ObjCgroup entered) {
     this.frame = frame;
     this.serial = serial;
     this.entered = entered;
+    this.event = ScopeEvent.begun();
   }
 
   /**
@@ -84,7 +87,10 @@ public final class Scope implements AutoCloseable {
    */
   @Override
   public void close() {
-    frame.close(this, serial);
+    ObjCgroup payer = event == null ? entered : current();
+    if (frame.close(this, serial) && event != null) {
+      event.end(payer);
+    }
   }
 
   private boolean isOpen() {

@@ -95,20 +95,20 @@ public final class ScopeFrame {
     return (long) SERIAL.getOpaque(this) == serialOfScope && scopes.isDeeperThan(depth);
   }
 
-  /** Does nothing if the scope with that number is closed. */
-  void close(Scope scope, long serialOfScope) {
+  /** Returns false if the scope with that number was closed before. */
+  boolean close(Scope scope, long serialOfScope) {
     if ((long) SERIAL.getOpaque(this) != serialOfScope) {
-      return;
+      return false;
     }
     if (!scopes.leave(depth)) {
       if (scopes.isDeeperThan(depth)) {
         throw notClosable(scope);
       }
-      return;
+      return false;
     }
     if (!holdsSlot()) {
       scopes.registry().leftOverflow(depth);
-      return;
+      return true;
     }
     if (token != NO_TOKEN) {
       stock.leave();
@@ -119,6 +119,7 @@ public final class ScopeFrame {
       slot.closeGate();
       slot.runWork();
     }
+    return true;
   }
 
   private IllegalStateException notClosable(Scope scope) {

@@ -95,6 +95,7 @@ final class BulkAllocator {
             totalBytes, allocator.range().mappedBytes(), allocator.range().rangeBytes());
       }
       if (walk == null) {
+        LimitWalk.refused(group, refusedBy, totalBytes);
         return false;
       }
       if (!walk.makeRoom(refusedBy)) {

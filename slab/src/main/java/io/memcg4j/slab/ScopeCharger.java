@@ -9,7 +9,6 @@ import io.memcg4j.objcg.ObjCgroups;
 import io.memcg4j.objcg.ObjStock;
 import io.memcg4j.objcg.ScopeFrame;
 import io.memcg4j.percpu.CpuSlot;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -101,6 +100,7 @@ final class ScopeCharger {
         return payer;
       }
       if (walk == null) {
+        LimitWalk.refused(group, refusedBy, nrBytes);
         return null;
       }
       if (!walk.makeRoom(refusedBy)) {
@@ -157,11 +157,15 @@ final class ScopeCharger {
         }
         return true;
       }
-      if (walk == null || !walk.makeRoom(refusedBy)) {
+      if (walk == null) {
+        LimitWalk.refused(group, refusedBy, nrBytes);
+        return false;
+      }
+      if (!walk.makeRoom(refusedBy)) {
         if (mayFail) {
           return false;
         }
-        throw Objects.requireNonNull(walk).refusal(refusedBy);
+        throw walk.refusal(refusedBy);
       }
     }
   }

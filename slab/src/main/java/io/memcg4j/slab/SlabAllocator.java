@@ -369,7 +369,11 @@ final class SlabAllocator {
       if (deferredFrees.flush() > 0) {
         continue;
       }
-      if (refusedBy == null || walk == null) {
+      if (refusedBy == null) {
+        return NULL;
+      }
+      if (walk == null) {
+        LimitWalk.refused(group, refusedBy, nrBytes);
         return NULL;
       }
       if (!walk.makeRoom(refusedBy)) {

@@ -1,5 +1,6 @@
 package io.memcg4j.micrometer;
 
+import io.memcg4j.memcg.GroupRanking;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.memcg.MemoryClass;
 import io.micrometer.core.instrument.FunctionCounter;
