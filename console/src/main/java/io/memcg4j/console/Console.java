@@ -47,6 +47,7 @@ public final class Console implements AutoCloseable {
 
   private static final System.Logger LOGGER = System.getLogger(Console.class.getName());
   private static final int BACKLOG = 64;
+  private static final byte[] LOOPBACK = {127, 0, 0, 1};
 
   private final String token;
   private final URI uri;
@@ -59,7 +60,7 @@ public final class Console implements AutoCloseable {
 
   private Console(Builder builder) throws IOException {
     InetSocketAddress address =
-        new InetSocketAddress(InetAddress.getByName("127.0.0.1"), builder.port);
+        new InetSocketAddress(InetAddress.getByAddress(LOOPBACK), builder.port);
     server = HttpServer.create(address, BACKLOG);
     uri = URI.create("http://127.0.0.1:" + server.getAddress().getPort() + "/");
     token = Access.newToken();

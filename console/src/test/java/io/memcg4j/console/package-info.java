@@ -1,5 +1,0 @@
-/** Tests of the console. */
-@NullMarked
-package io.memcg4j.console;
-
-import org.jspecify.annotations.NullMarked;
