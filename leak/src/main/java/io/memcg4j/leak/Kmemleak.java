@@ -615,6 +615,16 @@ public final class Kmemleak {
   // ---- the kmemleak file
 
   /**
+   * What the last scan found. Does not scan and does not wait for one.
+   *
+   * @return the report of that scan, of whatever thread; without suspects before the first one and
+   *     after {@code clear}
+   */
+  public LeakReport last() {
+    return last;
+  }
+
+  /**
    * What is reported and still unreferenced and allocated, as far as the last scan knows. Does not
    * scan and does not wait for one.
    *

@@ -158,6 +158,15 @@ public final class Kmalloc implements AutoCloseable {
     }
   }
 
+  /**
+   * The root of the tree that is charged.
+   *
+   * @return the group that this allocator was made for
+   */
+  public MemCgroup root() {
+    return allocator.registry().rootHandle().group();
+  }
+
   SlabAllocator allocator() {
     return allocator;
   }
