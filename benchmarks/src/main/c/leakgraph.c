@@ -1,7 +1,7 @@
 /*
  * The graph of `bench leak` for a scanner of C programs: LeakSanitizer, or, with -DBOEHM, Boehm's
- * collector. Arguments: objects, bytes of one, pointers per 1000 words or "chain", rounds. Prints
- * METRIC=VALUE lines. The table of objects is in a mapping that neither of them scans.
+ * collector. Arguments: objects, bytes of one, pointers per 1000 words or "chain", rounds,
+ * nanoseconds in which they may begin. Prints METRIC=VALUE lines. The table of objects is in a mapping that neither of them scans.
  */
 #define _GNU_SOURCE
 #include <stdint.h>
@@ -135,7 +135,7 @@ static uint32_t build(uint32_t nr, uint32_t words, const char *kind)
 
 int main(int argc, char **argv)
 {
-    if (argc != 5)
+    if (argc != 6)
         return 2;
     uint32_t nr = (uint32_t)atol(argv[1]);
     uint32_t nr_bytes = (uint32_t)atol(argv[2]);
@@ -148,8 +148,8 @@ int main(int argc, char **argv)
     GC_enable();
 #endif
     scan(); /* the first one also pays for what it sets up */
-    uint64_t best = UINT64_MAX;
-    for (int round = atoi(argv[4]); round > 0; round--) {
+    uint64_t best = UINT64_MAX, first = now(), budget = (uint64_t)atoll(argv[5]);
+    for (int round = atoi(argv[4]); round > 0 && (best == UINT64_MAX || now() - first < budget); round--) {
         uint64_t start = now();
         scan();
         uint64_t nanos = now() - start;

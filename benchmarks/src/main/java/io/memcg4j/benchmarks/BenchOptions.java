@@ -4,6 +4,8 @@ import picocli.CommandLine.Option;
 
 /** The options that all benchmarks with forks share. */
 final class BenchOptions {
+  private static final int DEFAULT_FORKS = 3;
+
   @Option(names = "--json", description = "One JSON object per figure and line, nothing else.")
   private boolean json;
 
@@ -11,7 +13,7 @@ final class BenchOptions {
       names = "--forks",
       paramLabel = "N",
       description = "Java processes per case and subject (default: ${DEFAULT-VALUE}).")
-  private int nrForks = 3;
+  private int nrForks;
 
   @Option(
       names = "--rounds",
@@ -24,6 +26,15 @@ final class BenchOptions {
       paramLabel = "N",
       description = "Objects that are live at one time (default: ${DEFAULT-VALUE}).")
   private int nrObjects = 1_000_000;
+
+  BenchOptions() {
+    this(DEFAULT_FORKS);
+  }
+
+  /** Of a benchmark with another default. */
+  BenchOptions(int nrForks) {
+    this.nrForks = nrForks;
+  }
 
   boolean json() {
     return json;

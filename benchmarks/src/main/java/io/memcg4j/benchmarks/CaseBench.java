@@ -27,12 +27,20 @@ final class CaseBench {
   private final List<Step> steps;
   private final List<Metric> metrics;
   private final Map<String, List<String>> jvmOptions = new HashMap<>();
+  private String roundsText;
 
   CaseBench(String bench, BenchOptions options, List<Step> steps, List<Metric> metrics) {
     this.bench = bench;
     this.options = options;
     this.steps = steps;
     this.metrics = metrics;
+    roundsText = "median of " + options.nrRounds() + " rounds";
+  }
+
+  /** What the title says of rounds. */
+  CaseBench withRounds(String text) {
+    roundsText = text;
+    return this;
   }
 
   /** Steps whose case begins with a prefix. */
@@ -61,12 +69,13 @@ final class CaseBench {
   void run(PrintWriter out, String title) throws IOException, InterruptedException {
     Samples samples = new Samples();
     Map<Step, List<String>> known = new LinkedHashMap<>();
-    Progress progress = Progress.onTerminal();
+    Progress progress = Progress.always();
     int nrDone = 0;
     try {
       for (int fork = 0; fork < options.nrForks(); fork++) {
         for (Step step : steps) {
-          progress.show(step.caseName(), nrDone++, steps.size() * options.nrForks());
+          progress.show(
+              step.caseName() + " " + step.subject(), nrDone++, steps.size() * options.nrForks());
           Map<String, Double> values =
               Fork.run(
                   optionsOf(step),
@@ -87,8 +96,7 @@ final class CaseBench {
       figures.forEach(figure -> out.println(figure.toJson()));
     } else {
       out.printf(
-          "%s; median of %d rounds, median of %d forks (lowest..highest)%n%n",
-          title, options.nrRounds(), options.nrForks());
+          "%s; %s, median of %d forks (lowest..highest)%n%n", title, roundsText, options.nrForks());
       print(out, figures);
     }
     out.flush();

@@ -31,6 +31,11 @@ final class LeakFork {
   static final String DUMP = "dump";
   static final String PARSE = "parse";
   static final String DUMP_BYTES = "dumpSize";
+  static final String REPORT = "report";
+  static final String LEAKS = "leaks";
+
+  /** Rounds begin within this time after the first one; that one always runs. */
+  static final long BUDGET_NANOS = 2_000_000_000L;
 
   private static final double NANOS_PER_MS = 1e6;
   private static final int WARMUP_SCANS = 5;
@@ -38,6 +43,7 @@ final class LeakFork {
   private static final int OPS_PER_ROUND = 1_000_000;
   private static final int MAX_COUNTED_NANOS = 1 << 20;
   private static final int WARMUP_ROUNDS = 5;
+  private static final int MAX_LATENCY_ROUNDS = 50;
 
   /** Nothing is ever old: what no root reaches is looked into as well, in each scan. */
   private static final Duration NEVER_OLD = Duration.ofDays(1);
@@ -57,6 +63,8 @@ final class LeakFork {
               subject.equals(LeakBench.SCANNING),
               Integer.parseInt(caseName.substring(caseName.indexOf("objects") + 7)),
               nrRounds);
+      case LeakBench.REPORT ->
+          LeakReportFork.measure(caseName, subject.equals(LeakBench.TWO_WORKERS) ? 2 : 1);
       case LeakBench.HEAP -> heap(ByteSize.parse(caseName.substring(kind.length() + 1)), nrRounds);
       default -> throw new IllegalArgumentException("unknown case: name=" + caseName);
     };
@@ -94,7 +102,8 @@ final class LeakFork {
     kmemleak.registerRoot(graph.roots.address(), graph.roots.byteSize(), "roots");
     LeakReport best = kmemleak.scan();
     long scanNanos = best.scanNanos();
-    for (int i = 0; i < WARMUP_SCANS + nrRounds; i++) {
+    Rounds rounds = new Rounds(WARMUP_SCANS + nrRounds);
+    while (rounds.next()) {
       LeakReport report = kmemleak.scan();
       if (report.nrScanned() < graph.shape.nrObjects()) {
         throw new IllegalStateException("objects missed: nrScanned=" + report.nrScanned());
@@ -110,7 +119,8 @@ final class LeakFork {
   private static Map<String, Double> locked(LeakGraph graph, LockedMarking marking, int nrRounds) {
     long best = Long.MAX_VALUE;
     int nrScanned = 0;
-    for (int i = 0; i < 2 + nrRounds; i++) {
+    Rounds rounds = new Rounds(2 + nrRounds);
+    while (rounds.next()) {
       long start = System.nanoTime();
       nrScanned = marking.mark();
       best = Math.min(best, System.nanoTime() - start);
@@ -143,14 +153,14 @@ final class LeakFork {
       }
       long[] counts;
       try {
-        counts = allocate(graph, nrRounds);
+        counts = allocate(graph, Math.min(nrRounds, MAX_LATENCY_ROUNDS));
       } finally {
         isDone.set(true);
         kmemleak.cancel();
         scanner.join();
       }
       Map<String, Double> metrics = new LinkedHashMap<>();
-      long nrOps = (long) nrRounds * OPS_PER_ROUND;
+      long nrOps = (long) Math.min(nrRounds, MAX_LATENCY_ROUNDS) * OPS_PER_ROUND;
       metrics.put(P50, (double) percentile(counts, nrOps / 2));
       metrics.put(P99, (double) percentile(counts, nrOps - nrOps / 100));
       metrics.put(P999, (double) percentile(counts, nrOps - nrOps / 1000));
@@ -217,12 +227,14 @@ final class LeakFork {
   // ---- Java heap
 
   private static Map<String, Double> heap(long nrBytes, int nrRounds) {
-    List<Object> live = liveHeap(nrBytes);
+    List<Object> live = LeakReportFork.liveHeap(nrBytes);
     Kmalloc kmalloc = Kmalloc.create(MemCgroup.root());
     long object = kmalloc.allocate(64);
     Kmemleak kmemleak = Kmemleak.builder(kmalloc).minAge(NEVER_OLD).build();
     List<HeapRoots> rounds = new ArrayList<>();
-    for (int i = 0; i <= nrRounds; i++) {
+    Rounds limit = new Rounds(nrRounds);
+    rounds.add(kmemleak.scan().heapRoots());
+    while (limit.next()) {
       rounds.add(kmemleak.scan().heapRoots());
     }
     if (live.isEmpty()) {
@@ -238,17 +250,5 @@ final class LeakFork {
         PARSE, warm.stream().mapToLong(HeapRoots::parseNanos).min().orElseThrow() / NANOS_PER_MS);
     metrics.put(DUMP_BYTES, rounds.getLast().dumpBytes() / (double) (1 << 20));
     return metrics;
-  }
-
-  private record Node(Object left, Object right, long address) {}
-
-  /** Small objects, a third each of the bytes: records with a long, strings, arrays of longs. */
-  private static List<Object> liveHeap(long nrBytes) {
-    List<Object> live = new ArrayList<>();
-    for (long made = 0, i = 0; made < nrBytes; i++) {
-      live.add(new Node("key-" + i, new long[] {i, i, i, i}, i));
-      made += 24 + 24 + 24 + 48 + 4;
-    }
-    return live;
   }
 }

@@ -54,7 +54,8 @@ final class NativeMarking {
                   Integer.toString(shape.nrObjects()),
                   Integer.toString(shape.nrBytes()),
                   shape.isChain() ? "chain" : Integer.toString(shape.perThousand()),
-                  Integer.toString(nrRounds)));
+                  Integer.toString(nrRounds),
+                  Long.toString(LeakFork.BUDGET_NANOS)));
       for (String line : text.lines().toList()) {
         int equals = line.indexOf('=');
         if (equals > 0 && !line.contains(" ")) {

@@ -84,6 +84,13 @@ final class LeakBenchTest {
   }
 
   @Test
+  void report_small_findsWhatIsLeaked() throws InterruptedException {
+    Map<String, Double> metrics = measure("report/heap2m/objects2000", LeakBench.TWO_WORKERS);
+    assertEquals(1000, metrics.getOrDefault(LeakFork.LEAKS, 0.0));
+    assertTrue(metrics.getOrDefault(LeakFork.REPORT, 0.0) > 0, metrics::toString);
+  }
+
+  @Test
   void shape_roundTrip() {
     for (String text : List.of(RANDOM, CHAIN)) {
       assertEquals(text, LeakGraph.Shape.parse(text).text());

@@ -1,7 +1,9 @@
 package io.memcg4j.benchmarks;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
@@ -81,5 +83,29 @@ final class ReportPiecesTest {
     progress.erase();
 
     assertEquals(0, bytes.size());
+  }
+
+  @Test
+  void progress_inLines_saysTheFirstAtOnceAndNotEach() {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    Progress progress = Progress.inLines(new PrintStream(bytes, true, StandardCharsets.UTF_8));
+
+    progress.show("one", 0, 3);
+    progress.show("two", 1, 3);
+    progress.erase();
+
+    assertEquals("1/3 one", bytes.toString(StandardCharsets.UTF_8).strip());
+  }
+
+  @Test
+  void rounds_endAfterSoManyAndHaveOneAtLeast() {
+    Rounds none = new Rounds(0);
+    assertTrue(none.next());
+    assertFalse(none.next());
+    Rounds three = new Rounds(3);
+    for (int i = 0; i < 3; i++) {
+      assertTrue(three.next());
+    }
+    assertFalse(three.next());
   }
 }
