@@ -8,8 +8,6 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
@@ -26,7 +24,7 @@ final class PeersFork {
   private static final long MAX_HELD_BYTES = 512L << 20;
   private static final int BATCH = 256;
   private static final int NR_BATCHES = 2_000;
-  private static final int QUEUE = 16;
+  private static final int NR_IN_FLIGHT = 16;
   private static final long WARMUP_NANOS = 2_000_000_000L;
   private static final int MIN_WARMUP_ROUNDS = 3;
 
@@ -119,8 +117,8 @@ final class PeersFork {
   }
 
   private static double handoffOnce(Peer peer, int size) throws InterruptedException {
-    BlockingQueue<Object> full = new ArrayBlockingQueue<>(QUEUE);
-    BlockingQueue<Object> empty = new ArrayBlockingQueue<>(QUEUE);
+    SpinQueue full = new SpinQueue();
+    SpinQueue empty = new SpinQueue();
     AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     Thread consumer =
         Thread.ofPlatform()
@@ -133,26 +131,30 @@ final class PeersFork {
                 }
               } catch (Throwable t) {
                 failure.set(t);
+                full.close();
+                empty.close();
               }
             });
     try (Worker worker = peer.worker()) {
-      for (int i = 0; i < QUEUE; i++) {
+      for (int i = 0; i < NR_IN_FLIGHT; i++) {
         empty.put(worker.batch(BATCH));
       }
       consumer.start();
       long begin = System.nanoTime();
-      for (int i = 0; i < NR_BATCHES && failure.get() == null; i++) {
+      for (int i = 0; i < NR_BATCHES; i++) {
         Object batch = empty.take();
         worker.fill(batch, size);
         full.put(batch);
       }
       consumer.join();
       long nanos = System.nanoTime() - begin;
-      Throwable thrown = failure.get();
-      if (thrown != null) {
-        throw new IllegalStateException("consumer failed", thrown);
+      if (failure.get() != null) {
+        throw new IllegalStateException("consumer failed", failure.get());
       }
       return (double) nanos / ((long) NR_BATCHES * BATCH);
+    } catch (RuntimeException e) {
+      full.close();
+      throw failure.get() == null ? e : new IllegalStateException("consumer failed", failure.get());
     }
   }
 

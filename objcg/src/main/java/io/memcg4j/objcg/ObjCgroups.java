@@ -287,6 +287,18 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
   }
 
   /**
+   * For the allocator floor: the stock of the calling thread's innermost scope, if the fast path
+   * may go on with it.
+   *
+   * @return null if the slot is not armed, or not found at once: ask {@link #currentScope}
+   */
+  public @Nullable ObjStock armedStock() {
+    long threadId = Thread.currentThread().threadId();
+    SlotScopes last = recent[indexOf(threadId)];
+    return last == null ? null : last.armedStock(threadId);
+  }
+
+  /**
    * The calling thread's innermost scope in this tree. Costs a few loads; a {@link ThreadLocal}
    * lookup if another thread that entered a scope since has an id that is equal modulo 1024, if the
    * scope has no slot, or outside any on a thread whose last slot has gone to another one.

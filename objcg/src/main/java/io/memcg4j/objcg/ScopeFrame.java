@@ -204,7 +204,11 @@ public final class ScopeFrame {
    * @throws IllegalStateException if it is not the innermost, or another thread's
    */
   public void resync() {
-    resync(this);
+    // Armed means innermost, and that nobody has asked for anything.
+    if (!slot.isArmed(token)
+        || !SlotScopes.isOf(scopes.occupant(), Thread.currentThread().threadId())) {
+      resync(this);
+    }
   }
 
   void resync(Object scope) {
@@ -226,6 +230,7 @@ public final class ScopeFrame {
         if (token == NO_TOKEN) {
           switchStock();
         }
+        scopes.arming(stock);
         slot.rearm(token);
       }
     } while (move != null);

@@ -13,7 +13,8 @@ final class SlotScopes {
   /*
    * Layout     occupant is the thread's id and the depth of the stack in one word; frames above the
    *            depth wait to be used again.
-   * Invariant  depth 0 unless the slot is held by the occupant, or was until it died.
+   * Invariant  depth 0 unless the slot is held by the occupant, or was until it died. armed is the
+   *            innermost scope's stock while the slot is armed.
    * Ordering   written by the owner of the slot. A thread that reads its own id wrote it itself, as
    *            ids are not used twice; being one word, the depth that comes with it is its own too.
    * Locks      none.
@@ -28,11 +29,13 @@ final class SlotScopes {
   private final CpuSlot slot;
   private ScopeFrame[] frames;
   private long lastToken;
+  private ObjStock armed;
   private long occupant;
 
   SlotScopes(ObjCgroups registry, CpuSlot slot) {
     this.registry = registry;
     this.slot = slot;
+    this.armed = registry.noStock();
     this.frames = new ScopeFrame[] {new ScopeFrame(this, 0)};
   }
 
@@ -121,6 +124,19 @@ final class SlotScopes {
     }
     OCCUPANT.setOpaque(this, enclosing);
     return true;
+  }
+
+  /** By the owner of the slot: whose stock it is about to arm for. */
+  void arming(ObjStock stock) {
+    if (armed != stock) {
+      armed = stock;
+    }
+  }
+
+  /** The stock that the slot is armed for if it is the calling thread's; else null. */
+  @Nullable ObjStock armedStock(long threadId) {
+    long now = occupant();
+    return isOf(now, threadId) && isOpen(now) && slot.isArmed() ? armed : null;
   }
 
   /** A number that was never armed on this slot; by the owner of the slot. */

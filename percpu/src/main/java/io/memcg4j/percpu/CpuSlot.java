@@ -185,6 +185,16 @@ public final class CpuSlot extends CpuSlotPadding {
     return (long) GATE.getOpaque(this) == token;
   }
 
+  /**
+   * Whether any token is armed: as {@link #isArmed} for a caller who knows what was armed last. By
+   * the owner of the slot.
+   *
+   * @return false if nothing is armed, or the owner is asked to look
+   */
+  public boolean isArmed() {
+    return (long) GATE.getOpaque(this) != 0;
+  }
+
   /** Asks oneself: nothing is armed until the next {@link #rearm}. The caller owns the slot. */
   public void closeGate() {
     GATE.setOpaque(this, 0L);

@@ -335,14 +335,10 @@ public final class Kmalloc implements AutoCloseable {
    *     changed
    */
   public void free(long address) {
-    ScopeFrame scope = scope();
-    if (scope != null && scope.slot().isArmed(scope.token())) {
-      Magazines magazines = magazines(scope);
-      if (magazines != null && SlotSlabs.freeFast(allocator.range(), address, magazines)) {
-        return;
-      }
+    Magazines magazines = allocator.armedMagazines(true);
+    if (magazines == null || !SlotSlabs.freeFast(allocator.range(), address, magazines)) {
+      sized.free(scope(), address);
     }
-    sized.free(scope, address);
   }
 
   /**
@@ -740,11 +736,6 @@ public final class Kmalloc implements AutoCloseable {
     return allocator.registry().currentScope();
   }
 
-  /** Only while the slot is armed for the scope; null if nothing was allocated yet. */
-  private @Nullable Magazines magazines(ScopeFrame scope) {
-    return allocator.armedMagazines(scope);
-  }
-
   private Magazines magazinesOf(ScopeFrame scope) {
     return allocator.magazinesOf(scope);
   }
@@ -753,11 +744,7 @@ public final class Kmalloc implements AutoCloseable {
     if (!SizedAllocator.isClassSize(nrBytes)) {
       return NULL;
     }
-    ScopeFrame scope = scope();
-    if (scope == null || !scope.slot().isArmed(scope.token())) {
-      return NULL;
-    }
-    Magazines magazines = magazines(scope);
+    Magazines magazines = allocator.armedMagazines(true);
     if (magazines == null) {
       return NULL;
     }

@@ -408,8 +408,7 @@ public final class KmemCache implements AutoCloseable {
 
   private long allocateRaw(int flags) {
     checkOpen();
-    ScopeFrame scope = allocator.registry().currentScope();
-    Magazines magazines = armed(scope);
+    Magazines magazines = allocator.armedMagazines(accounted);
     if (magazines != null) {
       long address = magazines.get(index).allocate();
       if (address == SlabAllocator.NULL) {
@@ -420,6 +419,7 @@ public final class KmemCache implements AutoCloseable {
         return address;
       }
     }
+    ScopeFrame scope = allocator.registry().currentScope();
     return allocator.allocate(scope, geometry, objectSize, 1, flagsFor(flags));
   }
 
@@ -431,15 +431,6 @@ public final class KmemCache implements AutoCloseable {
     if (closed) {
       throw new IllegalStateException("cache is closed: cache=" + name);
     }
-  }
-
-  private @Nullable Magazines armed(@Nullable ScopeFrame scope) {
-    if (scope == null || !scope.slot().isArmed(scope.token())) {
-      return null;
-    }
-    return accounted
-        ? allocator.armedMagazines(scope)
-        : allocator.slabsOf(scope.slot()).rootMagazines();
   }
 
   /**
@@ -517,23 +508,21 @@ public final class KmemCache implements AutoCloseable {
    *     changed
    */
   public void free(long address) {
-    if (address != Kmalloc.NULL) {
-      free(allocator.registry().currentScope(), address);
+    if (address != Kmalloc.NULL && !freeFast(address)) {
+      allocator.free(allocator.registry().currentScope(), address, index);
     }
   }
 
-  private void free(@Nullable ScopeFrame scope, long address) {
-    Magazines magazines = armed(scope);
-    if (magazines != null) {
-      SlabRange range = allocator.range();
-      Slab slab = range.find(address);
-      if (slab != null
-          && slab.cacheIndex == index
-          && SlotSlabs.freeFast(range, address, magazines)) {
-        return;
-      }
+  private boolean freeFast(long address) {
+    Magazines magazines = allocator.armedMagazines(accounted);
+    if (magazines == null) {
+      return false;
     }
-    allocator.free(scope, address, index);
+    SlabRange range = allocator.range();
+    Slab slab = range.find(address);
+    return slab != null
+        && slab.cacheIndex == index
+        && SlotSlabs.freeFast(range, address, magazines);
   }
 
   /**
@@ -549,12 +538,9 @@ public final class KmemCache implements AutoCloseable {
    */
   public void freeBulk(long[] addresses, int from, int count) {
     Objects.checkFromIndexSize(from, count, addresses.length);
-    ScopeFrame scope = allocator.registry().currentScope();
     for (int i = from; i < from + count; i++) {
-      if (addresses[i] != Kmalloc.NULL) {
-        free(scope, addresses[i]);
-        addresses[i] = Kmalloc.NULL;
-      }
+      free(addresses[i]);
+      addresses[i] = Kmalloc.NULL;
     }
   }
 

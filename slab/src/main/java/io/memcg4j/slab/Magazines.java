@@ -4,9 +4,16 @@ import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.ObjStock;
 import io.memcg4j.objcg.PreCharged;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /** The magazines of one stock, by cache. Owned with the slot. */
 final class Magazines implements PreCharged {
+  /*
+   * Layout     near: the word that objects are being freed to, so that the next ones of it are found
+   *            without their slab. Set at the second free in a row to the same word, as frees in no
+   *            order would change it each time, and a store of a reference is dear.
+   * Invariant  near is null or a word of these magazines; nearBytes is 0 if it is null.
+   */
   private static final Magazine[] NO_MAGAZINES = none(SizeClasses.COUNT);
 
   private final SlotSlabs home;
@@ -15,6 +22,11 @@ final class Magazines implements PreCharged {
   private Magazine[] byCache = NO_MAGAZINES;
   private long parkedBytes;
   private int nrStarved;
+  private long nearBase;
+  private long nearBytes;
+  private long nearMagic;
+  private @Nullable Word near;
+  private long farBase;
 
   Magazines(SlotSlabs home, ObjStock stock, boolean charged) {
     this.home = home;
@@ -51,6 +63,41 @@ final class Magazines implements PreCharged {
       byCache[index] = new Magazine(geometry.objectSize());
     }
     return byCache[index];
+  }
+
+  /** The bit of an object in {@link #nearWord}; 0 if it is none of its objects. */
+  long nearBit(long address) {
+    long offset = address - nearBase;
+    long product = offset * nearMagic;
+    return Long.compareUnsigned(offset, nearBytes) < 0 && Slab.isMultiple(product, nearMagic)
+        ? 1L << (int) (product >>> SlabGeometry.MAGIC_SHIFT)
+        : 0;
+  }
+
+  @Nullable Word nearWord() {
+    return near;
+  }
+
+  /** An object of another word than the near one was freed. Returns true. */
+  boolean freedFar(Word word) {
+    long base = word.base();
+    if (base != farBase) {
+      farBase = base;
+    } else if (word.owner() == this) {
+      near = word;
+      nearBase = base;
+      nearBytes = word.nrBytes();
+      nearMagic = word.slab.magic;
+    }
+    return true;
+  }
+
+  /** A word is given up. */
+  void forget(Word word) {
+    if (near == word) {
+      near = null;
+      nearBytes = 0;
+    }
   }
 
   ObjStock stock() {

@@ -115,6 +115,11 @@ final class Slab {
   }
 
   boolean isMultiple(long product) {
+    return isMultiple(product, magic);
+  }
+
+  /** Whether an offset, which was multiplied by the magic of a size, is a multiple of the size. */
+  static boolean isMultiple(long product, long magic) {
     return Integer.compareUnsigned((int) product, (int) magic) < 0;
   }
 

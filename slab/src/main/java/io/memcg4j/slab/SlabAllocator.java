@@ -233,14 +233,19 @@ final class SlabAllocator {
   }
 
   /**
-   * As {@link #magazinesOf} without making any, for the fast path.
+   * The magazines that the calling thread allocates from, for the fast path.
    *
-   * @param scope the calling thread's, with its slot armed for it
+   * @param forScope whether the scope pays, if this allocator accounts at all
+   * @return null if the slow path has to be taken
    */
-  @Nullable Magazines armedMagazines(ScopeFrame scope) {
-    return accounted
-        ? (Magazines) scope.stock().cache(cacheIndex)
-        : slabsOf(scope.slot()).rootMagazines();
+  @Nullable Magazines armedMagazines(boolean forScope) {
+    ObjStock stock = registry.armedStock();
+    if (stock == null) {
+      return null;
+    }
+    return accounted && forScope
+        ? (Magazines) stock.cache(cacheIndex)
+        : slabsOf(stock.slot()).rootMagazines();
   }
 
   /** A slot of another tree has the index of one here: what hangs on that would have two owners. */
@@ -496,25 +501,41 @@ final class SlabAllocator {
     if (magazines == null) {
       return false;
     }
-    ObjCgroup owner = magazines.handle();
-    // Once the bit is set the home may release the word, and with it the owner.
-    if (magazines.isCharged() && !owner.refs().tryGet(slot)) {
+    boolean freed =
+        magazines.isCharged()
+            ? freeCharged(slot, magazines.handle(), word, bit)
+            : word.freeRemotely(bit);
+    if (freed) {
+      profile.freed(word, bit);
+      SlotSlabs home = slab.home;
+      if (home != null) {
+        home.noteRemoteFree(slab);
+      }
+    }
+    return freed;
+  }
+
+  /**
+   * Once the bit is set the home may release the word, and with it the owner: a reference keeps it,
+   * that of this slot's stock if there is one.
+   */
+  private boolean freeCharged(CpuSlot slot, ObjCgroup owner, Word word, long bit) {
+    ObjStock stock = registry.find(slot, owner.id());
+    if (stock != null && stock.handle() == owner) {
+      boolean freed = word.freeRemotely(bit);
+      if (freed) {
+        stock.uncharge(word.slab.chargeBytes);
+      }
+      return freed;
+    }
+    if (!owner.refs().tryGet(slot)) {
       return false;
     }
     boolean freed = word.freeRemotely(bit);
     if (freed) {
-      profile.freed(word, bit);
+      owner.unchargeNow(word.slab.chargeBytes);
     }
-    if (magazines.isCharged()) {
-      if (freed) {
-        owner.uncharge(slot, slab.chargeBytes);
-      }
-      owner.refs().put(slot);
-    }
-    SlotSlabs home = slab.home;
-    if (freed && home != null) {
-      home.noteRemoteFree(slab);
-    }
+    owner.refs().put(slot);
     return freed;
   }
 

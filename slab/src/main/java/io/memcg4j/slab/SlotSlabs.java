@@ -347,6 +347,11 @@ final class SlotSlabs {
    * @return false if the general way has to be taken, with nothing changed
    */
   static boolean freeFast(SlabRange range, long address, Magazines magazines) {
+    long bit = magazines.nearBit(address);
+    Word near = magazines.nearWord();
+    if (bit != 0 && near != null) {
+      return freeTo(near, bit, magazines);
+    }
     Slab slab = range.find(address);
     if (slab == null) {
       return false;
@@ -358,7 +363,10 @@ final class SlotSlabs {
     }
     int index = (int) (product >>> SlabGeometry.MAGIC_SHIFT);
     Word word = slab.wordOf(index);
-    long bit = slab.bitOf(index);
+    return freeTo(word, slab.bitOf(index), magazines) && magazines.freedFar(word);
+  }
+
+  private static boolean freeTo(Word word, long bit, Magazines magazines) {
     if (!word.isInactiveOf(magazines)) {
       return freeToMagazine(word, bit, magazines);
     }
@@ -367,13 +375,13 @@ final class SlotSlabs {
     if (now == old || (word.remotePlain() & bit) != 0) {
       return false;
     }
-    if (old == 0 || now == slab.wordMask) {
+    if (old == 0 || now == word.slab.wordMask) {
       magazines.home().free(word, bit); // full before, or empty now
       return true;
     }
     word.setFreePlain(now);
     if (magazines.isCharged()) {
-      magazines.stock().uncharge(slab.chargeBytes);
+      magazines.stock().uncharge(word.slab.chargeBytes);
     }
     return true;
   }
@@ -435,6 +443,10 @@ final class SlotSlabs {
   private void releaseWord(Word word) {
     Slab slab = word.slab;
     SlabList list = list(slab.geometry);
+    Magazines owner = word.owner();
+    if (owner != null) {
+      owner.forget(word);
+    }
     word.setOwner(null);
     boolean partial = slab.emptyWords != 0;
     slab.emptyWords |= 1L << word.index();

@@ -82,6 +82,12 @@ final class Word {
     return slab.base + ((long) index << slab.wordShift) * slab.objectSize;
   }
 
+  /** Bytes of its objects, those that the slab has no room for not counted. */
+  long nrBytes() {
+    return Math.min(
+        (long) slab.objectSize << slab.wordShift, slab.base + slab.usableBytes - base());
+  }
+
   // ---- by the owner of the home slot
 
   long free() {
