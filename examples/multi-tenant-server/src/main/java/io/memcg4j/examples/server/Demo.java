@@ -1,4 +1,4 @@
-package io.memcg4j.examples;
+package io.memcg4j.examples.server;
 
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.slab.Kmalloc;

@@ -1,4 +1,4 @@
-package io.memcg4j.examples;
+package io.memcg4j.examples.server;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;

@@ -1,4 +1,4 @@
-package io.memcg4j.examples;
+package io.memcg4j.examples.server;
 
 import java.util.List;
 
