@@ -1,134 +1,286 @@
 package io.memcg4j.examples.server;
 
+import io.memcg4j.leak.Kmemleak;
+import io.memcg4j.leak.LeakGroup;
+import io.memcg4j.leak.LeakReport;
+import io.memcg4j.leak.LeakSuspect;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.slab.Kmalloc;
 import io.memcg4j.slab.SlabInfo;
-import java.io.PrintStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 
 /**
- * Three tenants in one JVM, each under a limit of its own: a steady one, a greedy one that wants
- * more than its limit, and one whose group is removed while it has memory. Prints what they use and
- * checks what memcg4j promises.
+ * Four tenants of one server, each with a real client: a steady one, a bursty one, a greedy one that
+ * stores more and more, and a leaky one whose code loses memory. First the steady one alone, then
+ * all of them. Checks what memcg4j promises.
  */
 final class Demo {
-  private static final long MIB = 1L << 20;
+  /**
+   * How long the phases are.
+   *
+   * @param warmUp seconds before anything is measured
+   * @param alone seconds of the steady tenant alone
+   * @param together seconds of all
+   */
+  record Plan(int warmUp, int alone, int together) {
+    static final Plan DEFAULT = new Plan(2, 4, 7);
+  }
 
-  private final PrintStream out;
+  private static final String FILE = "demo-tenants.ini";
+  private static final double P99_AIM = 1.2;
+  private static final int NR_FRAMES = 3;
+  private static final Duration MIN_AGE = Duration.ofSeconds(1);
+  private static final int MAX_SCANS = 4;
+  private static final int MAX_MORE_SECONDS = 20;
+
+  private final DemoOutput out;
+  private final Plan plan;
+  private final AuditTrail auditTrail = new AuditTrail();
+  private final List<DemoTenant> tenants = new ArrayList<>();
   private final List<String> broken = new ArrayList<>();
+  private int second;
 
-  Demo(PrintStream out) {
+  Demo(DemoOutput out, Plan plan) {
     this.out = out;
+    this.plan = plan;
   }
 
   /**
-   * Runs for a time.
+   * Runs it.
    *
-   * @return the promises that were broken; empty if all is well
+   * @param once false to go on, with everybody at work, until the thread is interrupted
+   * @return the promises that were broken
    */
-  List<String> run(int nrSeconds) throws InterruptedException {
-    MemCgroup root = MemCgroup.root();
-    MemCgroup tenants = root.create("tenants");
-    tenants.setMax(96 * MIB);
-    try (Kmalloc kmalloc = Kmalloc.create(root)) {
-      Tenant steady = tenant(kmalloc, tenants, "steady", 64 * MIB, 20_000);
-      Tenant greedy = tenant(kmalloc, tenants, "greedy", 16 * MIB, 100_000);
-      Tenant leaving = tenant(kmalloc, tenants, "leaving", 16 * MIB, 5_000);
-      List<Tenant> all = List.of(steady, greedy, leaving);
-      List<Thread> threads = new ArrayList<>();
-      all.forEach(tenant -> threads.add(Thread.ofPlatform().daemon().start(tenant)));
-      for (int second = 1; second <= nrSeconds; second++) {
-        Thread.sleep(1000);
-        print(second, all);
-      }
-      all.forEach(Tenant::stop);
-      for (Thread thread : threads) {
-        thread.join();
-      }
-      checkLimits(all);
-      checkRemoval(tenants, leaving);
-      all.forEach(Tenant::clear);
-      tenants.drain();
-      promise(tenants.usage() == 0, "everything freed, but usage=" + tenants.usage());
-      SlabInfo info = kmalloc.info();
-      promise(info.nrObjects() == 0, "everything freed, but objects=" + info.nrObjects());
+  List<String> run(boolean once)
+      throws IOException, TenantsFile.SyntaxException, InterruptedException {
+    Path folder = Files.createTempDirectory("memcg4j-demo");
+    Path file = folder.resolve("tenants.ini");
+    try (InputStream text = Objects.requireNonNull(Demo.class.getResourceAsStream(FILE), FILE)) {
+      Files.copy(text, file);
     }
-    out.println(broken.isEmpty() ? "all promises kept" : "promises broken: " + broken.size());
+    ServerSettings settings = ServerSettings.DEFAULT.withPlugin("leaky", auditTrail);
+    Application application =
+        Application.start(file, settings, change -> out.say("file", change));
+    try {
+      drive(application, file, once);
+    } finally {
+      tenants.forEach(tenant -> tenant.load().close());
+      Files.deleteIfExists(file);
+      Files.deleteIfExists(folder);
+    }
     return broken;
   }
 
-  private static Tenant tenant(
-      Kmalloc kmalloc, MemCgroup parent, String name, long maxBytes, int nrValues) {
-    MemCgroup group = parent.create(name);
-    group.setMax(maxBytes);
-    return new Tenant(kmalloc, group, nrValues, name.hashCode());
+  private void drive(Application application, Path file, boolean once)
+      throws InterruptedException {
+    long upMillis =
+        System.currentTimeMillis() - ManagementFactory.getRuntimeMXBean().getStartTime();
+    out.say(
+        "up",
+        String.format(
+            Locale.ROOT,
+            "server is up %d ms after the JVM's start: http://127.0.0.1:%d/v1   tenants: %s",
+            upMillis,
+            application.port(),
+            file));
+    String console = ConsoleStart.open(application.kmalloc());
+    if (console != null) {
+      out.say("console", "console: " + console);
+    }
+    DemoTenant steady = add(application, "steady");
+    steady.load().start(false);
+    steps("warm-up", plan.warmUp());
+    steady.load().stop();
+
+    steady.mark();
+    steady.load().start(true);
+    steps("alone", plan.alone());
+    final long aloneMicros = steady.p99Micros();
+
+    add(application, "bursty").load().start(true);
+    DemoTenant greedy = add(application, "greedy");
+    greedy.load().start(true);
+    application.kmalloc().profile().sample(1 << 16); // call sites, for the leak scan
+    add(application, "leaky").load().start(true);
+    tenants.forEach(DemoTenant::mark);
+    steps("together", plan.together());
+    final long besideMicros = steady.p99Micros();
+    for (int i = 0; i < MAX_MORE_SECONDS && greedy.client().nrRefused() == 0; i++) {
+      steps("together", 1); // on a slow machine it takes longer to fill
+    }
+    for (DemoTenant tenant : tenants) {
+      tenant.load().stop();
+    }
+    LeakReport leaks = scan(application.kmalloc());
+    table(leaks);
+    out.ratio(besideMicros, aloneMicros, P99_AIM);
+    checkLimits(steady, greedy);
+    checkLeaks(leaks);
+    if (once) {
+      checkDrift(application, leaks);
+      out.say(
+          "end",
+          broken.isEmpty() ? "all promises kept" : "promises broken: " + broken.size());
+    } else {
+      out.say(
+          "end",
+          String.format(
+              Locale.ROOT,
+              "everybody goes on: try  curl -s http://127.0.0.1:%d/v1/greedy  or edit %s"
+                  + "  (Ctrl-C ends)",
+              application.port(),
+              file));
+      tenants.forEach(tenant -> tenant.load().start(true));
+      Thread.currentThread().join(); // until somebody interrupts or ends the JVM
+    }
   }
 
-  private void checkLimits(List<Tenant> all) {
-    for (Tenant tenant : all) {
+  private DemoTenant add(Application application, String name) {
+    int port = application.port();
+    Load load =
+        switch (name) {
+          case "steady" -> Load.steady(port, name);
+          case "bursty" -> Load.bursty(port, name);
+          case "greedy" -> Load.greedy(port, name);
+          default -> Load.leaky(port, name);
+        };
+    DemoTenant tenant =
+        new DemoTenant(load, Objects.requireNonNull(application.tenants().find(name), name));
+    tenants.add(tenant);
+    return tenant;
+  }
+
+  private void steps(String phase, int nrSeconds) throws InterruptedException {
+    for (int i = 0; i < nrSeconds; i++) {
+      Thread.sleep(1000);
+      second++;
+      for (DemoTenant tenant : tenants) {
+        out.tick(tenant.look(second, phase));
+      }
+    }
+  }
+
+  // ---- leaks
+
+  /** Nothing is at work now, so what nobody points to in two scans is lost. */
+  private LeakReport scan(Kmalloc kmalloc) throws InterruptedException {
+    Kmemleak kmemleak = Kmemleak.builder(kmalloc).minAge(MIN_AGE).build();
+    LeakReport report = kmemleak.scan();
+    for (int i = 1; i < MAX_SCANS; i++) {
+      Thread.sleep(MIN_AGE.toMillis() + 100);
+      report = kmemleak.scan();
+      if (report.suspects().size() >= auditTrail.nrLost()) {
+        break; // a word that looked like an address may have changed since the last scan
+      }
+    }
+    return report;
+  }
+
+  private void table(LeakReport leaks) {
+    List<DemoOutput.Row> rows = new ArrayList<>();
+    for (DemoTenant tenant : tenants) {
+      List<LeakSuspect> mine =
+          leaks.suspects().stream()
+              .filter(suspect -> suspect.cgroup().equals(tenant.group().path()))
+              .toList();
+      rows.add(tenant.row(mine.size(), mine.stream().mapToLong(LeakSuspect::nrBytes).sum()));
+    }
+    out.table(rows);
+    for (LeakGroup group : leaks.groups()) {
+      if (!group.first().frames().isEmpty()) {
+        out.leak(
+            group.first().cgroup(),
+            group.suspects().size(),
+            group.nrBytes(),
+            group.first().frames().stream()
+                .limit(NR_FRAMES)
+                .map(StackTraceElement::toString)
+                .toList());
+      }
+    }
+  }
+
+  // ---- promises
+
+  private void checkLimits(DemoTenant steady, DemoTenant greedy) {
+    for (DemoTenant tenant : tenants) {
       MemCgroup group = tenant.group();
-      promise(group.peak() <= group.max(), group.path() + " was over its limit: " + group.peak());
-      boolean wantsTooMuch = group.name().equals("greedy");
       promise(
-          wantsTooMuch == (tenant.nrRefused() > 0),
-          group.path() + " was refused " + tenant.nrRefused() + " times");
+          group.path() + " was never over its max",
+          group.peak() <= group.max(),
+          "peak " + ByteSize.mib(group.peak()) + " of " + ByteSize.mib(group.max()) + " MiB");
+      if (tenant != greedy) {
+        promise(
+            group.path() + " was never refused",
+            tenant.client().nrRefused() == 0,
+            tenant.client().nrRefused() + " of " + tenant.client().nrRequests());
+      }
+      promise(
+          group.path() + " had no failed request",
+          tenant.client().nrFailed() == 0,
+          tenant.client().nrFailed()
+              + (tenant.client().firstFailure() == null
+                  ? ""
+                  : ", first: " + tenant.client().firstFailure()));
+    }
+    String refusal = String.valueOf(greedy.client().lastRefusal());
+    promise(
+        "who is refused is told by which group and with which figures",
+        refusal.contains("\"limitedBy\":\"/tenants/greedy\"") && refusal.contains("\"maxBytes\":"),
+        refusal);
+  }
+
+  private void checkLeaks(LeakReport leaks) {
+    long ofLeaky =
+        leaks.suspects().stream()
+            .filter(suspect -> suspect.cgroup().equals("/tenants/leaky"))
+            .count();
+    promise(
+        "every lost block was found",
+        ofLeaky == auditTrail.nrLost(),
+        ofLeaky + " found, " + auditTrail.nrLost() + " lost");
+    promise(
+        "nothing else was called a leak",
+        leaks.suspects().size() == ofLeaky,
+        leaks.suspects().size() - ofLeaky + " others");
+    promise(
+        "the call site of the leak was found",
+        leaks.groups().stream()
+            .flatMap(group -> group.first().frames().stream())
+            .anyMatch(frame -> frame.getClassName().equals(AuditTrail.class.getName())),
+        AuditTrail.class.getSimpleName());
+  }
+
+  /** Frees everything, what was found by the scan too, and looks whether nothing is left. */
+  private void checkDrift(Application application, LeakReport leaks) {
+    MemCgroup group = application.tenants().group();
+    application.stop();
+    auditTrail.close();
+    leaks.suspects().forEach(suspect -> application.kmalloc().free(suspect.address()));
+    group.drain();
+    SlabInfo info = application.kmalloc().info();
+    promise(
+        "all is given back: no drift",
+        group.usage() == 0 && info.nrObjects() == 0,
+        "usage " + group.usage() + ", objects " + info.nrObjects());
+    if (info.nrObjects() == 0) {
+      application.kmalloc().close();
     }
   }
 
-  /** The group goes, its objects stay valid, and the parent pays for them. */
-  private void checkRemoval(MemCgroup tenants, Tenant leaving) {
-    tenants.drain();
-    long before = tenants.usage();
-    leaving.group().remove();
-    tenants.drain();
-    out.printf(
-        Locale.ROOT,
-        "removed %s with live objects: usage of %s %.1f -> %.1f MiB%n",
-        leaving.group().path(),
-        tenants.path(),
-        mib(before),
-        mib(tenants.usage()));
-    promise(tenants.usage() == before, "removal changed the usage of the parent: " + before);
-  }
-
-  private void promise(boolean kept, String otherwise) {
+  private void promise(String promise, boolean kept, String figures) {
+    out.promise(promise, kept, figures);
     if (!kept) {
-      broken.add(otherwise);
+      broken.add(promise + " (" + figures + ")");
     }
-  }
-
-  private void print(int second, List<Tenant> all) {
-    if (second == 1) {
-      out.printf(
-          Locale.ROOT,
-          "%3s  %-18s %9s %9s %9s %12s %10s%n",
-          "s",
-          "group",
-          "used MiB",
-          "peak MiB",
-          "max MiB",
-          "stored",
-          "refused");
-    }
-    for (Tenant tenant : all) {
-      MemCgroup group = tenant.group();
-      out.printf(
-          Locale.ROOT,
-          "%3d  %-18s %9.1f %9.1f %9.1f %12d %10d%n",
-          second,
-          group.path(),
-          mib(group.usage()),
-          mib(group.peak()),
-          mib(group.max()),
-          tenant.nrStored(),
-          tenant.nrRefused());
-    }
-    out.flush();
-  }
-
-  private static double mib(long nrBytes) {
-    return (double) nrBytes / MIB;
   }
 }

@@ -1,4 +1,7 @@
-/** Small programs that use memcg4j as an application would. */
+/**
+ * An HTTP store of values and JSON documents for many tenants, each under a memory control group of
+ * its own, and the demo that drives it.
+ */
 @NullMarked
 package io.memcg4j.examples.server;
 

@@ -1,0 +1,75 @@
+package io.memcg4j.examples.server;
+
+import io.memcg4j.percpu.CpuSlot;
+import io.memcg4j.percpu.PercpuAllocator;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.Map;
+
+/**
+ * What a tenant's requests did, counted per CPU slot: an addition inside a scope is a load and a
+ * store. The memory is the tenant's.
+ */
+final class RequestCounters implements AutoCloseable {
+  /** What is counted. */
+  enum Counter {
+    GETS,
+    PUTS,
+    DELETES,
+    QUERIES,
+    /** By a limit: 507. */
+    REFUSED,
+    /** Because too many requests of the tenant were at work: 429. */
+    TURNED_AWAY,
+    /** Wrong requests: 4xx but 429. */
+    REJECTED,
+    THROTTLED,
+    THROTTLED_NANOS,
+    BYTES_IN,
+    BYTES_OUT
+  }
+
+  private final PercpuAllocator percpu;
+  private final long[] handles = new long[Counter.values().length];
+
+  /** Zeros. The calling thread's scope pays. */
+  RequestCounters(PercpuAllocator percpu) {
+    this.percpu = percpu;
+    try {
+      Arrays.setAll(handles, _ -> percpu.allocate(Long.BYTES));
+    } catch (RuntimeException e) {
+      close();
+      throw e;
+    }
+  }
+
+  /** Adds on a slot that the caller owns. */
+  void add(Counter counter, CpuSlot slot, long amount) {
+    percpu.add(handles[counter.ordinal()], slot, amount);
+  }
+
+  /** Adds on any slot. */
+  void add(Counter counter, long amount) {
+    percpu.add(handles[counter.ordinal()], amount);
+  }
+
+  long sum(Counter counter) {
+    return percpu.sum(handles[counter.ordinal()]);
+  }
+
+  Map<Counter, Long> sums() {
+    Map<Counter, Long> sums = new EnumMap<>(Counter.class);
+    for (Counter counter : Counter.values()) {
+      sums.put(counter, sum(counter));
+    }
+    return sums;
+  }
+
+  /** To be called when nobody counts any more. */
+  @Override
+  public void close() {
+    for (long handle : handles) {
+      percpu.free(handle);
+    }
+  }
+}
