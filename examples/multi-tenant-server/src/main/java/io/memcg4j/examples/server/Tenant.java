@@ -78,7 +78,7 @@ final class Tenant {
     group.setMin(now.min());
     group.setLow(now.low());
     if (now.oom() == OomPolicy.CLEAR) {
-      group.setOomKill(store::clear, CLEAR_DEADLINE, 0);
+      group.setOomKill(this::clearForRoom, CLEAR_DEADLINE, 0);
       group.setOomHandler(OomHandler.KILL_LARGEST);
     } else {
       group.setOomHandler(OomHandler.FAIL_REQUEST);
@@ -87,12 +87,18 @@ final class Tenant {
     group.setHigh(now.high());
   }
 
-  /** Ends it; see above. */
+  /** The policy's answer to want of memory. The tenant lives on, and can be asked again. */
+  private void clearForRoom() {
+    store.clear();
+    group.setOomKill(this::clearForRoom, CLEAR_DEADLINE, 0);
+  }
+
+  /** Ends it; see above. To be called when nobody can find it any more. */
   void remove() {
-    admission.close();
     store.clear();
     documents.invalidateAll();
     group.remove();
+    admission.close(); // last: the rest may be taken apart from here on
   }
 
   private void takeApart() {
