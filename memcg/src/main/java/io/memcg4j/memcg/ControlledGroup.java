@@ -142,9 +142,9 @@ public abstract sealed class ControlledGroup permits MemCgroup {
   }
 
   /**
-   * Takes a pause that was put off, as a scope that {@code deferThrottle} was asked of does: sleeps,
-   * and counts the time as {@link #pressure} of this group. An interrupt or the group's removal ends
-   * it early; an interrupt stays set.
+   * Takes a pause that was put off, as a scope that {@code deferThrottle} was asked of does:
+   * sleeps, and counts the time as {@link #pressure} of this group. An interrupt or the group's
+   * removal ends it early; an interrupt stays set.
    *
    * @param due the pause; none does nothing
    */

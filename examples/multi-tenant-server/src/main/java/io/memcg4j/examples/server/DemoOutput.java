@@ -217,7 +217,9 @@ final class DemoOutput {
           aloneMicros,
           ratio,
           aim,
-          ratio <= aim ? "met" : "missed; a busy machine does that, so it is not counted as broken");
+          ratio <= aim
+              ? "met"
+              : "missed; a busy machine does that, so it is not counted as broken");
     }
   }
 

@@ -16,7 +16,8 @@ public final class Main {
       demo    an HTTP server with four tenants and their clients: prints each second, then a table, and stays up
         --once   exits after the table: 0, or 1 if a promise was broken
         --json   one JSON object per line
-      serve   the server alone; the file says which tenants there are, and is watched""";
+      serve   the server alone; the file says which tenants there are, and is watched\
+      """;
 
   private static final int DEFAULT_PORT = 8080;
   private static final int MAX_PORT = 65535;

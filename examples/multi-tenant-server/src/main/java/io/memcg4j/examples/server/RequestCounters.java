@@ -2,7 +2,6 @@ package io.memcg4j.examples.server;
 
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.PercpuAllocator;
-import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.Map;
 
@@ -30,13 +29,15 @@ final class RequestCounters implements AutoCloseable {
   }
 
   private final PercpuAllocator percpu;
-  private final long[] handles = new long[Counter.values().length];
+  private final Map<Counter, Long> handles = new EnumMap<>(Counter.class);
 
   /** Zeros. The calling thread's scope pays. */
   RequestCounters(PercpuAllocator percpu) {
     this.percpu = percpu;
     try {
-      Arrays.setAll(handles, _ -> percpu.allocate(Long.BYTES));
+      for (Counter counter : Counter.values()) {
+        handles.put(counter, percpu.allocate(Long.BYTES));
+      }
     } catch (RuntimeException e) {
       close();
       throw e;
@@ -45,16 +46,20 @@ final class RequestCounters implements AutoCloseable {
 
   /** Adds on a slot that the caller owns. */
   void add(Counter counter, CpuSlot slot, long amount) {
-    percpu.add(handles[counter.ordinal()], slot, amount);
+    percpu.add(handle(counter), slot, amount);
   }
 
   /** Adds on any slot. */
   void add(Counter counter, long amount) {
-    percpu.add(handles[counter.ordinal()], amount);
+    percpu.add(handle(counter), amount);
   }
 
   long sum(Counter counter) {
-    return percpu.sum(handles[counter.ordinal()]);
+    return percpu.sum(handle(counter));
+  }
+
+  private long handle(Counter counter) {
+    return handles.getOrDefault(counter, PercpuAllocator.NULL);
   }
 
   Map<Counter, Long> sums() {
@@ -68,8 +73,6 @@ final class RequestCounters implements AutoCloseable {
   /** To be called when nobody counts any more. */
   @Override
   public void close() {
-    for (long handle : handles) {
-      percpu.free(handle);
-    }
+    handles.values().forEach(percpu::free);
   }
 }

@@ -41,7 +41,8 @@ record Route(Kind kind, String tenant, String key) {
       return new Route(Kind.TENANTS, "", "");
     }
     if (!rawPath.startsWith(PREFIX + "/")) {
-      throw new ClientError(404, "no such path: legal=/v1/TENANT/values/KEY, /v1/TENANT/documents/KEY");
+      throw new ClientError(
+          404, "no such path: legal=/v1/TENANT/values/KEY, /v1/TENANT/documents/KEY");
     }
     List<String> names = new ArrayList<>();
     for (String segment : rawPath.substring(PREFIX.length() + 1).split("/", -1)) {
@@ -64,7 +65,9 @@ record Route(Kind kind, String tenant, String key) {
           default -> throw new ClientError(404, "no such path: legal=values, documents");
         };
     String key = names.get(2);
-    if (key.isEmpty() || key.length() > MAX_KEY_LENGTH || key.chars().anyMatch(Character::isISOControl)) {
+    if (key.isEmpty()
+        || key.length() > MAX_KEY_LENGTH
+        || key.chars().anyMatch(Character::isISOControl)) {
       throw new ClientError(
           400, "bad key: legal=1.." + MAX_KEY_LENGTH + " characters, no control characters");
     }

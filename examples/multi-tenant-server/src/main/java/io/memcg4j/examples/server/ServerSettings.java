@@ -12,7 +12,11 @@ import java.util.Map;
  * @param plugins by tenant's name
  */
 record ServerSettings(
-    int port, int maxValueBytes, int maxDocumentBytes, int maxRequests, Map<String, Plugin> plugins) {
+    int port,
+    int maxValueBytes,
+    int maxDocumentBytes,
+    int maxRequests,
+    Map<String, Plugin> plugins) {
   /** What {@code ./memcg4j serve} has. */
   static final ServerSettings DEFAULT = new ServerSettings(0, 8 << 20, 256 << 10, 64, Map.of());
 

@@ -68,7 +68,8 @@ final class Tenant {
     this.plugin = server.plugins().getOrDefault(settings.name(), Plugin.NONE);
     this.admission =
         new Admission(
-            server.maxRequests(), () -> Thread.ofVirtual().name("tenant-end").start(this::takeApart));
+            server.maxRequests(),
+            () -> Thread.ofVirtual().name("tenant-end").start(this::takeApart));
     change(settings);
   }
 

@@ -52,7 +52,8 @@ final class TenantClient implements AutoCloseable {
     HttpRequest request =
         HttpRequest.newBuilder(URI.create(base + path))
             .timeout(TIMEOUT)
-            .method(method, body == null ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(body))
+            .method(
+                method, body == null ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(body))
             .build();
     long begin = System.nanoTime();
     int status = 0;

@@ -328,8 +328,9 @@ final class TenantServer implements AutoCloseable {
   }
 
   /**
-   * Reads what is left of a body that is of no use, so that the client, which sends before it reads,
-   * sees the answer. Of a body beyond all measure nothing is read, and the connection is closed.
+   * Reads what is left of a body that is of no use, so that the client, which sends before it
+   * reads, sees the answer. Of a body beyond all measure nothing is read, and the connection is
+   * closed.
    */
   private void drain(HttpExchange exchange) throws IOException {
     InputStream in = exchange.getRequestBody();
@@ -363,7 +364,8 @@ final class TenantServer implements AutoCloseable {
 
   private static int bodyBytes(HttpExchange exchange, int most) {
     if (exchange.getRequestHeaders().getFirst("Content-Length") == null) {
-      throw new ClientError(411, "Content-Length wanted: the memory is allocated before the body comes");
+      throw new ClientError(
+          411, "Content-Length wanted: the memory is allocated before the body comes");
     }
     long declared = declaredBytes(exchange);
     if (declared > most) {

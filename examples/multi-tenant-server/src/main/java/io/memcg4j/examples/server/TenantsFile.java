@@ -134,7 +134,8 @@ record TenantsFile(long maxBytes, List<TenantSettings> tenants) {
     for (Map.Entry<String, Map<String, Entry>> section : sections.entrySet()) {
       if (!section.getKey().isEmpty()) {
         tenants.add(
-            settings(section.getKey(), section.getValue(), lines.getOrDefault(section.getKey(), 1)));
+            settings(
+                section.getKey(), section.getValue(), lines.getOrDefault(section.getKey(), 1)));
       }
     }
     if (tenants.isEmpty()) { // perhaps somebody is still writing it

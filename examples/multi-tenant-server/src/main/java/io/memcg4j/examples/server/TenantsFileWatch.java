@@ -115,7 +115,8 @@ final class TenantsFileWatch implements AutoCloseable {
       applied = text;
       error = null;
       rejected = "";
-      report.accept(file.getFileName() + ": " + (done.isEmpty() ? "no change" : String.join(", ", done)));
+      report.accept(
+          file.getFileName() + ": " + (done.isEmpty() ? "no change" : String.join(", ", done)));
     } catch (TenantsFile.SyntaxException e) {
       reject(String.valueOf(e.getMessage()), text);
     } catch (RuntimeException e) { // a limit that has no room for a new tenant

@@ -3,10 +3,9 @@ package io.memcg4j.examples.server;
 import static java.lang.invoke.ConstantBootstraps.fieldVarHandle;
 import static java.lang.invoke.MethodHandles.lookup;
 
+import io.memcg4j.slab.Kmalloc;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
-
-import io.memcg4j.slab.Kmalloc;
 
 /**
  * A value off-heap, with the number of those who hold it: the store, and each response that is

@@ -43,6 +43,8 @@ class DemoTest {
       }
     }
     assertEquals(List.of("steady", "bursty", "greedy", "leaky"), tenants);
-    assertTrue(events.containsAll(List.of("up", "second", "leak", "p99", "promise", "end")), events::toString);
+    assertTrue(
+        events.containsAll(List.of("up", "second", "leak", "p99", "promise", "end")),
+        events::toString);
   }
 }

@@ -156,7 +156,9 @@ class HostileHttpTest {
           Socket reads = server.connect();
           reads
               .getOutputStream()
-              .write(("GET /v1/slow/values/large" + HOST + "\r\n").getBytes(StandardCharsets.US_ASCII));
+              .write(
+                  ("GET /v1/slow/values/large" + HOST + "\r\n")
+                      .getBytes(StandardCharsets.US_ASCII));
           sockets.add(reads);
         }
         Tenant slow = server.tenant("slow");

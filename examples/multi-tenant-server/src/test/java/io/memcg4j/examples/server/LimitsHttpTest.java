@@ -15,7 +15,8 @@ class LimitsHttpTest {
   /** Puts values until one is refused. */
   private static TestServer.Answer fill(TestServer server, String tenant) throws Exception {
     for (int i = 0; i < 1000; i++) {
-      TestServer.Answer answer = server.put("/v1/" + tenant + "/values/" + i, new byte[VALUE_BYTES]);
+      TestServer.Answer answer =
+          server.put("/v1/" + tenant + "/values/" + i, new byte[VALUE_BYTES]);
       if (answer.status() != 201) {
         return answer;
       }
@@ -113,14 +114,15 @@ class LimitsHttpTest {
   void tooManyAtATime_is429() throws Exception {
     CountDownLatch inside = new CountDownLatch(2);
     CountDownLatch go = new CountDownLatch(1);
-    Plugin stops = (kmalloc, key, nrBytes) -> {
-      inside.countDown();
-      try {
-        go.await();
-      } catch (InterruptedException e) {
-        throw new IllegalStateException(e);
-      }
-    };
+    Plugin stops =
+        (kmalloc, key, nrBytes) -> {
+          inside.countDown();
+          try {
+            go.await();
+          } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+          }
+        };
     ServerSettings settings = ServerSettings.DEFAULT.withMaxRequests(2).withPlugin("a", stops);
     try (TestServer server = new TestServer("[a]\nmax=4m\n[b]\nmax=4m\n", settings)) {
       CompletableFuture<Integer> first = putAsync(server, "/v1/a/values/1");

@@ -13,7 +13,8 @@ class RouteTest {
     assertEquals(new Route(Route.Kind.TENANTS, "", ""), Route.parse("/v1"));
     assertEquals(new Route(Route.Kind.TENANT, "acme", ""), Route.parse("/v1/acme"));
     assertEquals(
-        new Route(Route.Kind.VALUE, "acme", "v/a/b ü"), Route.parse("/v1/acme/values/a%2Fb%20%C3%BC"));
+        new Route(Route.Kind.VALUE, "acme", "v/a/b ü"),
+        Route.parse("/v1/acme/values/a%2Fb%20%C3%BC"));
     assertEquals(
         new Route(Route.Kind.DOCUMENT, "acme", "d/x"), Route.parse("/v1/acme/documents/x"));
   }

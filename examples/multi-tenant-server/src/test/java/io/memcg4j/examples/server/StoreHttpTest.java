@@ -43,7 +43,8 @@ class StoreHttpTest {
         TestServer.Answer head =
             server.send("HEAD", "/v1/a/values/" + nrBytes, BodyPublishers.noBody());
         assertEquals(200, head.status());
-        assertEquals(nrBytes, head.response().headers().firstValueAsLong("Content-Length").orElse(0));
+        assertEquals(
+            nrBytes, head.response().headers().firstValueAsLong("Content-Length").orElse(0));
         assertEquals(0, head.body().length);
       }
     }

@@ -32,14 +32,22 @@ final class TestServer implements AutoCloseable {
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
   /** An answer. */
-  record Answer(int status, byte[] body, HttpResponse<byte[]> response) {
+  record Answer(HttpResponse<byte[]> response) {
+    int status() {
+      return response.statusCode();
+    }
+
+    byte[] body() {
+      return response.body();
+    }
+
     String text() {
-      return new String(body, StandardCharsets.UTF_8);
+      return new String(body(), StandardCharsets.UTF_8);
     }
 
     JsonNode json() {
       try {
-        return MAPPER.readTree(body);
+        return MAPPER.readTree(body());
       } catch (IOException e) {
         throw new AssertionError(text(), e);
       }
@@ -96,8 +104,7 @@ final class TestServer implements AutoCloseable {
             .timeout(TIMEOUT)
             .method(method, body)
             .build();
-    HttpResponse<byte[]> response = http.send(request, BodyHandlers.ofByteArray());
-    return new Answer(response.statusCode(), response.body(), response);
+    return new Answer(http.send(request, BodyHandlers.ofByteArray()));
   }
 
   Answer put(String path, byte[] body) throws Exception {

@@ -40,17 +40,18 @@ class ValueStoreModelTest {
       List<Thread> threads = new ArrayList<>();
       for (int i = 0; i < NR_THREADS; i++) {
         SplittableRandom random = new SplittableRandom(seed * NR_THREADS + i);
-        Runnable steps = () -> {
-          for (int step = 0; step < NR_STEPS && failures.isEmpty(); step++) {
-            try {
-              step(store, group, random, nrRead);
-            } catch (MemoryLimitException e) {
-              nrRefused.incrementAndGet();
-            } catch (Throwable e) {
-              failures.add(e);
-            }
-          }
-        };
+        Runnable steps =
+            () -> {
+              for (int step = 0; step < NR_STEPS && failures.isEmpty(); step++) {
+                try {
+                  step(store, group, random, nrRead);
+                } catch (MemoryLimitException e) {
+                  nrRefused.incrementAndGet();
+                } catch (Throwable e) {
+                  failures.add(e);
+                }
+              }
+            };
         threads.add(
             i % 2 == 0 ? Thread.ofVirtual().start(steps) : Thread.ofPlatform().start(steps));
       }

@@ -10,7 +10,9 @@ import org.openjdk.jcstress.annotations.Outcome;
 import org.openjdk.jcstress.annotations.State;
 import org.openjdk.jcstress.infra.results.ZZZ_Result;
 
-/** A reader takes hold of a value while the store lets go of it: freed once, and not before both. */
+/**
+ * A reader takes hold of a value while the store lets go of it: freed once, and not before both.
+ */
 final class ValueStress {
   @Test
   void retain_whileLastHolderLetsGo_holds() {
@@ -56,8 +58,7 @@ final class ValueStress {
   @Outcome(expect = Expect.FORBIDDEN, desc = "broken in another way")
   @State
   public static class LookThenAdd {
-    private final AtomicInteger refs =
-        new AtomicInteger(1);
+    private final AtomicInteger refs = new AtomicInteger(1);
 
     @Actor
     public void reader(ZZZ_Result r) {
