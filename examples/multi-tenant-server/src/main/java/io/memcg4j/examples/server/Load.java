@@ -81,7 +81,7 @@ final class Load implements AutoCloseable {
     AtomicLong next = new AtomicLong();
     return new Load(
         new TenantClient(port, tenant, 0),
-        4,
+        2,
         0,
         (client, random) ->
             client.send(
