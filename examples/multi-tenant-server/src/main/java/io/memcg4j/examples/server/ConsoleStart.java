@@ -1,18 +1,22 @@
 package io.memcg4j.examples.server;
 
+import io.memcg4j.console.Console;
+import io.memcg4j.leak.Kmemleak;
 import io.memcg4j.slab.Kmalloc;
-import org.jspecify.annotations.Nullable;
 
 /** The one place where the demo and the server open memcg4j's console. */
 final class ConsoleStart {
   private ConsoleStart() {}
 
   /**
-   * Opens the console for an allocator and its tree.
+   * Opens it on a free port of loopback.
    *
-   * @return where to look at it; null as long as there is no console in this build
+   * @param name what the JVM is called there
+   * @param kmalloc whose groups and memory it shows
+   * @param kmemleak whose leaks
+   * @return to be closed
    */
-  static @Nullable String open(Kmalloc kmalloc) {
-    return null;
+  static Console open(String name, Kmalloc kmalloc, Kmemleak kmemleak) {
+    return Console.builder(kmalloc).leaks(kmemleak).name(name).start();
   }
 }

@@ -1,5 +1,8 @@
 package io.memcg4j.examples.server;
 
+import io.memcg4j.console.Console;
+import io.memcg4j.leak.Kmemleak;
+import io.memcg4j.slab.Kmalloc;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Path;
@@ -84,10 +87,10 @@ public final class Main {
         Application.start(
             Path.of(words.getFirst()), ServerSettings.DEFAULT.withPort(port), System.out::println);
     System.out.println("serving http://127.0.0.1:" + application.port() + "/v1");
-    String console = ConsoleStart.open(application.kmalloc());
-    if (console != null) {
-      System.out.println("console: " + console);
-    }
+    Kmalloc kmalloc = application.kmalloc();
+    Console console =
+        ConsoleStart.open("memcg4j serve", kmalloc, Kmemleak.builder(kmalloc).build());
+    System.out.println("console: " + console.page());
     Thread.currentThread().join(); // until somebody ends the JVM
   }
 }

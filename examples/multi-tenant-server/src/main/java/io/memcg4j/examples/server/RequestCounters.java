@@ -1,6 +1,5 @@
 package io.memcg4j.examples.server;
 
-import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.PercpuAllocator;
 import java.util.EnumMap;
 import java.util.Map;
@@ -44,12 +43,7 @@ final class RequestCounters implements AutoCloseable {
     }
   }
 
-  /** Adds on a slot that the caller owns. */
-  void add(Counter counter, CpuSlot slot, long amount) {
-    percpu.add(handle(counter), slot, amount);
-  }
-
-  /** Adds on any slot. */
+  /** Adds: in a scope on its slot, a load and a store; outside on a slot claimed for it. */
   void add(Counter counter, long amount) {
     percpu.add(handle(counter), amount);
   }

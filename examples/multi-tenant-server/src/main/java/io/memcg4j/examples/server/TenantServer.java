@@ -174,10 +174,10 @@ final class TenantServer implements AutoCloseable {
     String pointer = pointerOf(exchange, route);
     Value value;
     try (Scope scope = tenant.handle().enter()) {
-      tenant.counters().add(pointer == null ? Counter.GETS : Counter.QUERIES, scope.slot(), 1);
+      tenant.counters().add(pointer == null ? Counter.GETS : Counter.QUERIES, 1);
       value = tenant.store().get(route.key());
       if (value != null) {
-        tenant.counters().add(Counter.BYTES_OUT, scope.slot(), value.nrBytes());
+        tenant.counters().add(Counter.BYTES_OUT, value.nrBytes());
       }
     }
     if (value == null) {
@@ -245,8 +245,8 @@ final class TenantServer implements AutoCloseable {
     Throttle due;
     Value value;
     try (Scope scope = tenant.handle().enter().deferThrottle(true)) {
-      tenant.counters().add(Counter.PUTS, scope.slot(), 1);
-      tenant.counters().add(Counter.BYTES_IN, scope.slot(), nrBytes);
+      tenant.counters().add(Counter.PUTS, 1);
+      tenant.counters().add(Counter.BYTES_IN, nrBytes);
       tenant.runPlugin(route.key(), nrBytes);
       value = tenant.store().allocate(nrBytes);
       due = scope.takeThrottle();
@@ -278,7 +278,7 @@ final class TenantServer implements AutoCloseable {
   private static void delete(HttpExchange exchange, Tenant tenant, Route route) throws IOException {
     boolean found;
     try (Scope scope = tenant.handle().enter()) {
-      tenant.counters().add(Counter.DELETES, scope.slot(), 1);
+      tenant.counters().add(Counter.DELETES, 1);
       found = tenant.store().remove(route.key());
     }
     if (!found) {
