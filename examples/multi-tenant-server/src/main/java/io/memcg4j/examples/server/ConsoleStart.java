@@ -17,6 +17,8 @@ final class ConsoleStart {
    * @return to be closed
    */
   static Console open(String name, Kmalloc kmalloc, Kmemleak kmemleak) {
-    return Console.builder(kmalloc).leaks(kmemleak).name(name).start();
+    Console console = Console.builder(kmalloc).leaks(kmemleak).name(name).start();
+    Runtime.getRuntime().addShutdownHook(new Thread(console::close, "console-close")); // Ctrl-C
+    return console;
   }
 }

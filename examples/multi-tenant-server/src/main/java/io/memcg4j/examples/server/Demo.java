@@ -10,8 +10,10 @@ import io.memcg4j.slab.SlabInfo;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -35,7 +37,10 @@ final class Demo {
     static final Plan DEFAULT = new Plan(2, 2, 6);
   }
 
+  private static final String WARM_UP = "warm-up";
+  private static final String WARM_UP_TENANT = "[" + WARM_UP + "]\nmax = 48m\n";
   private static final String ALONE = "alone";
+  private static final String UNCOUNTED = "between";
   private static final String TOGETHER = "together";
   private static final String FILE = "demo-tenants.ini";
   private static final double P99_AIM = 1.2;
@@ -66,22 +71,25 @@ final class Demo {
       throws IOException, TenantsFile.SyntaxException, InterruptedException {
     Path folder = Files.createTempDirectory("memcg4j-demo");
     Path file = folder.resolve("tenants.ini");
-    try (InputStream text = Objects.requireNonNull(Demo.class.getResourceAsStream(FILE), FILE)) {
-      Files.copy(text, file);
+    String text;
+    try (InputStream in = Objects.requireNonNull(Demo.class.getResourceAsStream(FILE), FILE)) {
+      text = new String(in.readAllBytes(), StandardCharsets.UTF_8);
     }
+    folder.toFile().deleteOnExit(); // in reverse order; Ctrl-C is the usual end
+    file.toFile().deleteOnExit();
+    Files.writeString(file, text + WARM_UP_TENANT);
     ServerSettings settings = ServerSettings.DEFAULT.withPlugin("leaky", auditTrail);
     Application application = Application.start(file, settings, change -> out.say("file", change));
     try {
-      drive(application, file, once);
+      drive(application, file, text, once);
     } finally {
       tenants.forEach(tenant -> tenant.load().close());
-      Files.deleteIfExists(file);
-      Files.deleteIfExists(folder);
     }
     return broken;
   }
 
-  private void drive(Application application, Path file, boolean once) throws InterruptedException {
+  private void drive(Application application, Path file, String text, boolean once)
+      throws IOException, InterruptedException {
     long upMillis =
         System.currentTimeMillis() - ManagementFactory.getRuntimeMXBean().getStartTime();
     out.say(
@@ -97,6 +105,10 @@ final class Demo {
     try (Console console = ConsoleStart.open("memcg4j demo", application.kmalloc(), kmemleak)) {
       // Through --json it may end up in a log: without the token there.
       out.say("console", "console: " + (once ? console.uri() : console.page()));
+      warmUp(application);
+      Path next = file.resolveSibling("tenants.ini.new"); // replaced, so that nobody reads a half
+      Files.writeString(next, text);
+      Files.move(next, file, StandardCopyOption.ATOMIC_MOVE);
       leaks = measure(application, kmemleak);
       if (!once) {
         goOn(application, file);
@@ -125,16 +137,12 @@ final class Demo {
       throws InterruptedException {
     // The call site of every object, for the leak scan: some microseconds, in all phases alike.
     application.kmalloc().profile().exact();
-    DemoTenant steady = add(application, "steady");
-    steady.load().start(false);
-    steps("warm-up", plan.warmUp());
-    steady.load().stop();
+    DemoTenant steady = tenant("steady");
     steady.load().start(true);
     steps(ALONE, plan.alone());
 
-    final List<DemoTenant> others =
-        List.of(add(application, "bursty"), add(application, "greedy"), add(application, "leaky"));
-    final DemoTenant greedy = others.get(1);
+    final List<DemoTenant> others = tenants.subList(1, tenants.size());
+    final DemoTenant greedy = tenant("greedy");
     others.forEach(tenant -> tenant.load().start(true));
     steps(TOGETHER, plan.together());
     for (int i = 0; i < MAX_MORE_SECONDS && greedy.client().nrRefused() == 0; i++) {
@@ -143,6 +151,7 @@ final class Demo {
     for (DemoTenant tenant : others) {
       tenant.load().stop();
     }
+    tenants.forEach(tenant -> tenant.look(second, UNCOUNTED));
     // Once more, as by now the JVM is warmer than it was the first time.
     steps(ALONE, plan.alone());
     steady.load().stop();
@@ -160,19 +169,49 @@ final class Demo {
     return leaks;
   }
 
-  private DemoTenant add(Application application, String name) {
+  /** What all clients do, at once and unpaced, at the expense of a tenant that is removed then. */
+  private void warmUp(Application application) throws InterruptedException {
     int port = application.port();
-    Load load =
-        switch (name) {
-          case "steady" -> Load.steady(port, name);
-          case "bursty" -> Load.bursty(port, name);
-          case "greedy" -> Load.greedy(port, name);
-          default -> Load.leaky(port, name);
-        };
-    DemoTenant tenant =
-        new DemoTenant(load, Objects.requireNonNull(application.tenants().find(name), name));
-    tenants.add(tenant);
-    return tenant;
+    List<Load> loads =
+        List.of(
+            Load.steady(port, WARM_UP), Load.bursty(port, WARM_UP), Load.greedy(port, WARM_UP));
+    for (String name : List.of("steady", "bursty", "greedy", "leaky")) {
+      tenants.add(new DemoTenant(load(port, name), find(application, name)));
+    }
+    DemoTenant warming = new DemoTenant(loads.getFirst(), find(application, WARM_UP));
+    try {
+      loads.forEach(load -> load.start(false));
+      for (int i = 0; i < plan.warmUp(); i++) {
+        Thread.sleep(1000);
+        second++;
+        out.tick(warming.look(second, WARM_UP));
+      }
+      for (Load load : loads) {
+        load.stop();
+      }
+    } finally {
+      loads.forEach(Load::close);
+    }
+  }
+
+  private static Tenant find(Application application, String name) {
+    return Objects.requireNonNull(application.tenants().find(name), name);
+  }
+
+  private static Load load(int port, String name) {
+    return switch (name) {
+      case "steady" -> Load.steady(port, name);
+      case "bursty" -> Load.bursty(port, name);
+      case "greedy" -> Load.greedy(port, name);
+      default -> Load.leaky(port, name);
+    };
+  }
+
+  private DemoTenant tenant(String name) {
+    return tenants.stream()
+        .filter(tenant -> tenant.client().tenant().equals(name))
+        .findFirst()
+        .orElseThrow();
   }
 
   private void steps(String phase, int nrSeconds) throws InterruptedException {
