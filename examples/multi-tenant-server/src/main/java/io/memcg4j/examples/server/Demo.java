@@ -173,8 +173,7 @@ final class Demo {
   private void warmUp(Application application) throws InterruptedException {
     int port = application.port();
     List<Load> loads =
-        List.of(
-            Load.steady(port, WARM_UP), Load.bursty(port, WARM_UP), Load.greedy(port, WARM_UP));
+        List.of(Load.steady(port, WARM_UP), Load.bursty(port, WARM_UP), Load.greedy(port, WARM_UP));
     for (String name : List.of("steady", "bursty", "greedy", "leaky")) {
       tenants.add(new DemoTenant(load(port, name), find(application, name)));
     }
