@@ -142,6 +142,19 @@ public abstract sealed class ControlledGroup permits MemCgroup {
   }
 
   /**
+   * Takes a pause that was put off, as a scope that {@code deferThrottle} was asked of does:
+   * sleeps, and counts the time as {@link #pressure} of this group. An interrupt or the group's
+   * removal ends it early; an interrupt stays set.
+   *
+   * @param due the pause; none does nothing
+   */
+  public void pause(Throttle due) {
+    if (due.isNeeded()) {
+      HighLimit.sleep(self(), due);
+    }
+  }
+
+  /**
    * For the floors above: what is due after pages were charged above a high limit. Reclaims, and
    * sleeps what is still due. To be called with no operation under way on a slot.
    *

@@ -1,5 +1,0 @@
-/** Small programs that use memcg4j as an application would. */
-@NullMarked
-package io.memcg4j.examples;
-
-import org.jspecify.annotations.NullMarked;
