@@ -31,8 +31,8 @@ import org.jspecify.annotations.Nullable;
  * Tomcat with a memory control group for each web application.
  *
  * <p>The root takes its limit from the container of the operating system, and follows it; below it
- * {@code /apps} holds a group per application. An application's requests are paid for through {@link
- * MemcgFilter}, its start and stop here.
+ * {@code /apps} holds a group per application. An application's requests are paid for through
+ * {@link MemcgFilter}, its start and stop here.
  */
 final class AppContainer implements AutoCloseable {
   /*

@@ -12,8 +12,8 @@ import java.util.logging.Level;
 import java.util.logging.Logger;
 
 /**
- * Runs the app container. With {@code --once} it is driven by a client, ends with a table, and exits
- * with 1 if a promise was broken; without, it stays up until it is stopped.
+ * Runs the app container. With {@code --once} it is driven by a client, ends with a table, and
+ * exits with 1 if a promise was broken; without, it stays up until it is stopped.
  */
 public final class Main {
   private static final long MIB = 1L << 20;
@@ -49,7 +49,8 @@ public final class Main {
       }
       if (port < 0) {
         System.err.println(
-            "app-container: bad argument: argument=" + word
+            "app-container: bad argument: argument="
+                + word
                 + " legal=--once, --port 0..65535, --help");
         System.exit(2);
       }
@@ -77,9 +78,15 @@ public final class Main {
       container.deploy("reports", 16 * MIB);
       for (Application application : container.deployed()) {
         System.out.println(
-            "deployed http://127.0.0.1:" + container.port() + "/" + application.name()
-                + "/ in group " + application.group().path()
-                + ", max " + application.group().max() / MIB + " MiB");
+            "deployed http://127.0.0.1:"
+                + container.port()
+                + "/"
+                + application.name()
+                + "/ in group "
+                + application.group().path()
+                + ", max "
+                + application.group().max() / MIB
+                + " MiB");
       }
       if (!once) {
         AdminServlet.addTo(container);
@@ -97,8 +104,7 @@ public final class Main {
 
   /** The build leaves them beside the classes. */
   static Path webapps() throws URISyntaxException {
-    Path classes =
-        Path.of(Main.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+    Path classes = Path.of(Main.class.getProtectionDomain().getCodeSource().getLocation().toURI());
     Path webapps = classes.resolveSibling("webapps");
     if (!Files.isDirectory(webapps)) {
       throw new IllegalStateException("no web applications, build first: folder=" + webapps);

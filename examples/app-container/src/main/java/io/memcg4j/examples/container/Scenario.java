@@ -18,8 +18,9 @@ import java.util.Map;
 import java.util.Objects;
 
 /**
- * What {@code --once} does: three applications are used over HTTP, one of them too much; another one
- * is undeployed while it has memory, which is then found and freed. Checks what memcg4j promises.
+ * What {@code --once} does: three applications are used over HTTP, one of them too much; another
+ * one is undeployed while it has memory, which is then found and freed. Checks what memcg4j
+ * promises.
  */
 final class Scenario {
   private static final int NR_NOTES = 500;
@@ -55,8 +56,7 @@ final class Scenario {
     traffic.put(
         reports,
         new Traffic(client, i -> post("/reports/?pages=" + PAGES_PER_REPORT), NR_REPORTS, 1));
-    List<Thread> threads =
-        traffic.values().stream().map(Thread.ofVirtual()::start).toList();
+    List<Thread> threads = traffic.values().stream().map(Thread.ofVirtual()::start).toList();
     Traffic greedy = Objects.requireNonNull(traffic.get(gallery));
     for (int second = 1; second <= nrSeconds || greedy.nrRefused() == 0; second++) {
       Thread.sleep(1000);
@@ -229,7 +229,14 @@ final class Scenario {
     out.printf(
         Locale.ROOT,
         "%-14s %9s %9s %9s %9s %9s %9s %9s%n",
-        "group", "max MiB", "peak MiB", "requests", "ok", "refused", "p50 us", "p99 us");
+        "group",
+        "max MiB",
+        "peak MiB",
+        "requests",
+        "ok",
+        "refused",
+        "p50 us",
+        "p99 us");
     traffic.forEach((application, requests) ->
         out.printf(
             Locale.ROOT,

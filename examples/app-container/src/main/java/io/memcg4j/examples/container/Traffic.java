@@ -31,8 +31,7 @@ final class Traffic implements Runnable {
    * @param maxRequests after which it ends
    * @param pauseMillis between requests
    */
-  Traffic(
-      HttpClient client, IntFunction<HttpRequest> requests, int maxRequests, long pauseMillis) {
+  Traffic(HttpClient client, IntFunction<HttpRequest> requests, int maxRequests, long pauseMillis) {
     this.client = client;
     this.requests = requests;
     this.maxRequests = maxRequests;

@@ -43,8 +43,7 @@ public final class NotesServlet extends HttpServlet {
       return;
     }
     long address = kmalloc().allocate(Math.max(1, text.length));
-    MemorySegment.copy(
-        text, 0, Kmalloc.MEMORY, ValueLayout.JAVA_BYTE, address, text.length);
+    MemorySegment.copy(text, 0, Kmalloc.MEMORY, ValueLayout.JAVA_BYTE, address, text.length);
     free(notes.put(request.getRequestURI(), new Note(address, text.length)));
     response.setStatus(HttpServletResponse.SC_NO_CONTENT);
   }

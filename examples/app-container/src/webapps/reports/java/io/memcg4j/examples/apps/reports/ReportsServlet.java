@@ -15,8 +15,8 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * Makes reports of linked pages, asynchronously: {@code POST ?pages=NUMBER}. It keeps the first page
- * of each in a static list and forgets to free them when it is undeployed, as applications do.
+ * Makes reports of linked pages, asynchronously: {@code POST ?pages=NUMBER}. It keeps the first
+ * page of each in a static list and forgets to free them when it is undeployed, as applications do.
  */
 @WebServlet(urlPatterns = "/*", asyncSupported = true)
 public final class ReportsServlet extends HttpServlet {
