@@ -20,6 +20,7 @@ import java.util.concurrent.ConcurrentSkipListMap;
 import org.apache.catalina.Context;
 import org.apache.catalina.LifecycleException;
 import org.apache.catalina.LifecycleState;
+import org.apache.catalina.connector.Connector;
 import org.apache.catalina.core.StandardContext;
 import org.apache.catalina.startup.ContextConfig;
 import org.apache.catalina.startup.Tomcat;
@@ -48,10 +49,11 @@ final class AppContainer implements AutoCloseable {
   private final Kmalloc kmalloc = Kmalloc.create(root);
   private final Kmemleak leaks;
   private final Tomcat tomcat = new Tomcat();
+  private final Connector connector = new Connector();
   private final Map<String, Application> deployed = new ConcurrentSkipListMap<>();
 
   /**
-   * Starts without applications.
+   * Starts without applications, and without a port until {@link #open}.
    *
    * @param webapps a folder per application, as the build leaves them
    * @param os what the root's limit comes from
@@ -66,14 +68,19 @@ final class AppContainer implements AutoCloseable {
     root.setMax(os.budget().rootMax());
     kmalloc.profile().exact(); // some microseconds each; sample() where there are many
     tomcat.setBaseDir(work.toString());
-    tomcat.setPort(port);
-    tomcat.getConnector().setProperty("address", "127.0.0.1");
+    connector.setPort(port);
+    connector.setProperty("address", "127.0.0.1");
     tomcat.getHost().setAutoDeploy(false);
     tomcat.start();
   }
 
+  /** Takes requests from now on, so that none comes before its application is deployed. */
+  void open() {
+    tomcat.setConnector(connector);
+  }
+
   int port() {
-    return tomcat.getConnector().getLocalPort();
+    return connector.getLocalPort();
   }
 
   MemCgroup root() {

@@ -76,6 +76,10 @@ public final class Main {
       container.deploy("notes", 16 * MIB);
       container.deploy("gallery", 24 * MIB);
       container.deploy("reports", 16 * MIB);
+      if (!once) {
+        AdminServlet.addTo(container);
+      }
+      container.open();
       for (Application application : container.deployed()) {
         System.out.println(
             "deployed http://127.0.0.1:"
@@ -89,7 +93,6 @@ public final class Main {
                 + " MiB");
       }
       if (!once) {
-        AdminServlet.addTo(container);
         System.out.println(
             "groups and what to do with them: curl http://127.0.0.1:" + container.port() + "/");
         new CountDownLatch(1).await();

@@ -48,6 +48,7 @@ final class AppContainerTest {
     container.deploy("notes", 16 * MIB);
     container.deploy("gallery", 4 * MIB);
     container.deploy("reports", 16 * MIB);
+    container.open();
   }
 
   @AfterEach
@@ -98,6 +99,7 @@ final class AppContainerTest {
     container.deploy("notes", 16 * MIB);
     container.deploy("gallery", 8 * MIB);
     container.deploy("reports", 16 * MIB);
+    container.open();
     ByteArrayOutputStream text = new ByteArrayOutputStream();
     Scenario scenario =
         new Scenario(container, new PrintStream(text, true, StandardCharsets.UTF_8));

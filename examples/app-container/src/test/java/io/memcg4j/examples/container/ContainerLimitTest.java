@@ -40,6 +40,7 @@ final class ContainerLimitTest {
       try (AppContainer container = new AppContainer(Main.webapps(), os, 0);
           HttpClient client = HttpClient.newHttpClient()) {
         container.deploy("gallery", MemCgroup.UNLIMITED);
+        container.open();
         URI uri = URI.create("http://127.0.0.1:" + container.port() + "/gallery/?kib=1024");
         HttpRequest post = HttpRequest.newBuilder(uri).POST(BodyPublishers.noBody()).build();
         int nrImages = 0;
