@@ -7,8 +7,15 @@ import io.memcg4j.memcg.MemoryClass;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.CpuSlot;
+import io.memcg4j.servlet.MemcgFilter;
 import io.memcg4j.slab.Kmalloc;
+import jakarta.servlet.FilterChain;
+import jakarta.servlet.ServletException;
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
+import java.io.IOException;
 import java.lang.invoke.VarHandle;
+import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -60,6 +67,9 @@ final class TenantsFork {
       case "scope/among1" -> Map.of(NANOS, best(List.of(scopeAmong(1)), nrRounds, 20_000));
       case "scope/among8" -> Map.of(NANOS, best(List.of(scopeAmong(8)), nrRounds, 20_000));
       case "scope/among1000" -> Map.of(NANOS, best(List.of(scopeAmong(1000)), nrRounds, 20_000));
+      case "scope/wrappedRun" -> Map.of(NANOS, best(List.of(wrappedRun()), nrRounds, 20_000));
+      case "scope/wrapAndRun" -> Map.of(NANOS, best(List.of(wrapAndRun()), nrRounds, 20_000));
+      case "scope/request" -> Map.of(NANOS, best(List.of(request()), nrRounds, 20_000));
       case "stat/read10000" -> Map.of(NANOS, best(List.of(statRead(10_000)), nrRounds, 2_000));
       case "stat/flush100of1000" -> Map.of(NANOS, best(List.of(flush(1_000)), nrRounds, 20));
       case "stat/flush100of100000" -> Map.of(NANOS, best(List.of(flush(100_000)), nrRounds, 20));
@@ -324,6 +334,63 @@ final class TenantsFork {
         tenants[i % nrTenants].enter().close();
       }
     };
+  }
+
+  private static Work wrappedRun() {
+    ObjCgroup tenant = ObjCgroup.of(MemCgroup.root().create("a"));
+    Runnable task;
+    try (Scope _ = tenant.enter()) {
+      task = ObjCgroup.wrap((Runnable) TenantsFork::nothing);
+    }
+    return nrTimes -> {
+      for (int i = 0; i < nrTimes; i++) {
+        task.run();
+      }
+    };
+  }
+
+  /** Captured in a scope and run in it, as by an executor that runs tasks in the caller. */
+  private static Work wrapAndRun() {
+    ObjCgroup tenant = ObjCgroup.of(MemCgroup.root().create("a"));
+    return nrTimes -> {
+      try (Scope _ = tenant.enter()) {
+        for (int i = 0; i < nrTimes; i++) {
+          ObjCgroup.wrap((Runnable) TenantsFork::nothing).run();
+        }
+      }
+    };
+  }
+
+  /** What the servlet filter adds to a request that does nothing. */
+  private static Work request() {
+    MemcgFilter filter = MemcgFilter.of(MemCgroup.root().create("a"));
+    HttpServletRequest request = unused(HttpServletRequest.class);
+    HttpServletResponse response = unused(HttpServletResponse.class);
+    FilterChain chain = (_, _) -> nothing();
+    return nrTimes -> {
+      try {
+        for (int i = 0; i < nrTimes; i++) {
+          filter.doFilter(request, response, chain);
+        }
+      } catch (IOException | ServletException e) {
+        throw new IllegalStateException("a request failed", e);
+      }
+    };
+  }
+
+  private static void nothing() {
+    VarHandle.releaseFence(); // not to be optimized away with what is around it
+  }
+
+  /** Something that is handed on and never asked. */
+  private static <T> T unused(Class<T> type) {
+    return type.cast(
+        Proxy.newProxyInstance(
+            type.getClassLoader(),
+            new Class<?>[] {type},
+            (_, method, _) -> {
+              throw new IllegalStateException("asked for " + method.getName());
+            }));
   }
 
   private static List<Charge> chargesOfGroups(MemCgroup root, int nrGroups) {

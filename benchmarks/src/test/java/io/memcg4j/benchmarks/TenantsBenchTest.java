@@ -27,7 +27,14 @@ final class TenantsBenchTest {
   @Test
   void measure_oneOfEachOtherKind_givesAFigure() throws InterruptedException {
     for (String caseName :
-        List.of("refusal/depth5", "scope/nested", "stat/flush100of1000", "group/createRemove")) {
+        List.of(
+            "refusal/depth5",
+            "scope/nested",
+            "scope/wrappedRun",
+            "scope/wrapAndRun",
+            "scope/request",
+            "stat/flush100of1000",
+            "group/createRemove")) {
       Map<String, Double> metrics =
           TenantsFork.measure(new String[] {TenantsBench.NAME, caseName, TenantsBench.STOCK, "1"});
       assertTrue(metrics.getOrDefault(TenantsFork.NANOS, 0.0) > 0, () -> caseName + metrics);

@@ -88,10 +88,12 @@ final class Describer {
       cache = names.apply(one.address());
     }
     String cgroup = isRegistered ? "" : owner == null ? "?" : owner.group().path();
+    String madeFor = owner == null ? "" : owner.madeFor();
     return new LeakSuspect(
         one.address(),
         one.nrBytes(),
         cgroup,
+        madeFor.equals(cgroup) ? "" : madeFor,
         cache,
         one.checksum(),
         nrScans,

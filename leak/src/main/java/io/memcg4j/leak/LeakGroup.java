@@ -29,11 +29,17 @@ public record LeakGroup(List<LeakSuspect> suspects, long nrBytes, long nrHeld, l
     return suspects.getFirst();
   }
 
-  private record Key(List<StackTraceElement> frames, String cgroup, String cache, long alone) {
+  private record Key(
+      List<StackTraceElement> frames,
+      String cgroup,
+      String removedCgroup,
+      String cache,
+      long alone) {
     static Key of(LeakSuspect suspect) {
       // Without a call site nothing says that two blocks have to do with each other.
       long alone = suspect.frames().isEmpty() ? suspect.address() : 0;
-      return new Key(suspect.frames(), suspect.cgroup(), suspect.cache(), alone);
+      return new Key(
+          suspect.frames(), suspect.cgroup(), suspect.removedCgroup(), suspect.cache(), alone);
     }
   }
 

@@ -22,6 +22,9 @@ final class LeakJson {
     text.append("{\"address\":\"0x").append(Long.toHexString(suspect.address()));
     text.append("\",\"nrBytes\":").append(suspect.nrBytes());
     text.append(",\"cgroup\":").append(string(suspect.cgroup()));
+    if (!suspect.removedCgroup().isEmpty()) {
+      text.append(",\"removedCgroup\":").append(string(suspect.removedCgroup()));
+    }
     text.append(",\"cache\":").append(string(suspect.cache()));
     text.append(",\"crc\":\"").append(Integer.toHexString(suspect.checksum()));
     text.append("\",\"nrScans\":").append(suspect.nrScans());

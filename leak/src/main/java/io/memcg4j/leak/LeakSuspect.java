@@ -8,6 +8,8 @@ import java.util.List;
  * @param address of its first byte; of per-CPU memory its handle
  * @param nrBytes its size
  * @param cgroup path of the group that pays for it; empty for a block that was registered
+ * @param removedCgroup path of the group in which it was allocated, if that was removed and {@code
+ *     cgroup} inherited it; empty else
  * @param cache the cache it is of, or the name that it was registered with
  * @param checksum of its contents
  * @param nrScans scans in a row that found it unreferenced
@@ -25,6 +27,7 @@ public record LeakSuspect(
     long address,
     long nrBytes,
     String cgroup,
+    String removedCgroup,
     String cache,
     int checksum,
     int nrScans,

@@ -30,7 +30,13 @@ final class LeakText {
             suspect.ageNanos() / NANOS_PER_SECOND));
     text.append(
         String.format(
-            Locale.ROOT, "  cgroup \"%s\" cache %s%n", suspect.cgroup(), suspect.cache()));
+            Locale.ROOT,
+            "  cgroup \"%s\"%s cache %s%n",
+            suspect.cgroup(),
+            suspect.removedCgroup().isEmpty()
+                ? ""
+                : " inherited from \"" + suspect.removedCgroup() + "\"",
+            suspect.cache()));
     if (!suspect.isRootCause()) {
       text.append(
           String.format(Locale.ROOT, "  held by leaked object 0x%016x%n", suspect.heldBy()));

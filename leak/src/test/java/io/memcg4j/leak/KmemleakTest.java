@@ -72,6 +72,22 @@ final class KmemleakTest {
   }
 
   @Test
+  void scan_groupWasRemoved_namesItBesideTheOneThatPays() {
+    long kept = allocate(64);
+    hiddenBlock(64);
+    web.group().remove();
+    held.add(kept);
+    kmemleak.scan();
+    LeakReport report = kmemleak.scan();
+    assertEquals(1, report.suspects().size(), report::toString);
+    LeakSuspect suspect = report.suspects().getFirst();
+    assertEquals("/", suspect.cgroup());
+    assertEquals("/web", suspect.removedCgroup());
+    assertTrue(report.toString().contains("cgroup \"/\" inherited from \"/web\" cache"));
+    assertTrue(report.toJsonLines().contains("\"removedCgroup\":\"/web\""));
+  }
+
+  @Test
   void scan_thousandPlantedLeaks_areFoundWithTenantAndCallSite() {
     Set<Long> planted = new HashSet<>();
     long[] kept = new long[1000];

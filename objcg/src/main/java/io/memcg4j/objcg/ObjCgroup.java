@@ -7,6 +7,10 @@ import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.PercpuRef;
 import java.lang.invoke.VarHandle;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.ThreadFactory;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +21,13 @@ import org.jspecify.annotations.Nullable;
  * write each, however many objects they have; objects never keep a group alive.
  *
  * <p>Thread-safe. Obtain with {@link #of}; there is one active handle per group.
+ *
+ * <p>A scope stays on its thread. To have the group follow the work, wrap the work:
+ *
+ * <pre>{@code
+ * ExecutorService pool = ObjCgroup.wrap(Executors.newFixedThreadPool(8));
+ * pool.submit(() -> kmalloc.allocate(100));      // paid by the group of the thread that submits
+ * }</pre>
  */
 public final class ObjCgroup {
   /*
@@ -53,6 +64,9 @@ public final class ObjCgroup {
   @Nullable ObjCgroup next;
   @Nullable GroupHandles home;
 
+  /** Path of the group that this handle was made for, once that was removed. */
+  private volatile @Nullable String removedPath;
+
   ObjCgroup(ObjCgroups registry, int id, MemCgroup group) {
     this.registry = registry;
     this.id = id;
@@ -81,6 +95,65 @@ public final class ObjCgroup {
     return new Scope(frame, frame.serial(), this);
   }
 
+  // ---- following the work
+
+  /**
+   * A task that is paid for by the groups that the calling thread is in now, one per tree, on
+   * whatever thread it runs. If it is in none, nobody pays, whatever the running thread is in.
+   *
+   * @param task what to run
+   * @return runs {@code task} inside scopes of its own, and leaves none open
+   */
+  public static Runnable wrap(Runnable task) {
+    return TaskGroups.capture().wrap(task);
+  }
+
+  /**
+   * As {@link #wrap(Runnable)}, for a task with a result.
+   *
+   * @param task what to call
+   * @param <V> what it returns
+   * @return calls {@code task} inside scopes of its own, and leaves none open
+   */
+  public static <V> Callable<V> wrap(Callable<V> task) {
+    return TaskGroups.capture().wrap(task);
+  }
+
+  /**
+   * An executor each of whose tasks is paid for by the groups of the thread that hands it in.
+   *
+   * @param executor runs the tasks
+   * @return to be shared like {@code executor}
+   */
+  public static Executor wrap(Executor executor) {
+    return task -> executor.execute(wrap(task));
+  }
+
+  /**
+   * As {@link #wrap(Executor)}. Tasks that {@link ExecutorService#shutdownNow} returns are wrapped
+   * ones.
+   *
+   * @param executor runs the tasks
+   * @return to be shared, shut down and closed like {@code executor}
+   */
+  public static ExecutorService wrap(ExecutorService executor) {
+    return new PayingExecutor(executor);
+  }
+
+  /**
+   * A factory whose threads are paid for by the groups of the thread that had them made. For a
+   * thread per task, as of structured concurrency; a pool would keep the groups of whoever made its
+   * threads grow.
+   *
+   * @param factory makes the threads
+   * @return to be shared like {@code factory}
+   */
+  public static ThreadFactory wrapThreads(ThreadFactory factory) {
+    return task -> factory.newThread(wrap(task));
+  }
+
+  // ---- who
+
   /**
    * The group that pays now.
    *
@@ -94,6 +167,17 @@ public final class ObjCgroup {
       above = payer.parent();
     }
     return payer;
+  }
+
+  /**
+   * Path of the group that this handle was made for, for reports: who allocated what is charged
+   * here. Differs from {@link #group} once that group was removed and another one pays.
+   *
+   * @return as {@link MemCgroup#path}
+   */
+  public String madeFor() {
+    String removed = removedPath;
+    return removed == null ? group.path() : removed;
   }
 
   /**
@@ -120,7 +204,15 @@ public final class ObjCgroup {
     return id == ROOT_ID;
   }
 
+  boolean isOf(ObjCgroups tree) {
+    return registry == tree;
+  }
+
+  /** Under the registry's lock. */
   void reparent(MemCgroup parent) {
+    if (removedPath == null) {
+      removedPath = group.path();
+    }
     group = parent;
   }
 

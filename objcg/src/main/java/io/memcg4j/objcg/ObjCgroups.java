@@ -79,7 +79,13 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
    * @return the one instance of the tree
    */
   public static ObjCgroups of(MemCgroup group) {
-    return group.treeRoot().subsystem(ObjCgroups.class, ObjCgroups::new);
+    return group.treeRoot().subsystem(ObjCgroups.class, ObjCgroups::newTree);
+  }
+
+  private static ObjCgroups newTree(MemCgroup root) {
+    ObjCgroups created = new ObjCgroups(root);
+    LiveTrees.add(created);
+    return created;
   }
 
   /**

@@ -83,7 +83,8 @@ public final class Scope implements AutoCloseable {
    * Closes the scope: the enclosing one pays again, or the slot is given back. Closing a second
    * time does nothing.
    *
-   * @throws IllegalStateException if called by another thread, or while an inner scope is open
+   * @throws IllegalStateException if called by another thread, or while an inner scope is open that
+   *     was not opened by a framework, see {@link TaskScope}
    */
   @Override
   public void close() {
@@ -93,8 +94,31 @@ public final class Scope implements AutoCloseable {
     }
   }
 
-  private boolean isOpen() {
+  /**
+   * Closes this scope and, before it, all that are still open inside it, whoever opened them. For
+   * frameworks, which run code that may have left some open. A second time does nothing.
+   *
+   * @throws IllegalStateException if called by another thread
+   */
+  public void unwind() {
+    ObjCgroup payer = event == null ? entered : current();
+    if (frame.unwind(this, serial) && event != null) {
+      event.end(payer);
+    }
+  }
+
+  /** From now on an enclosing scope may be closed first, and closes this one. */
+  Scope closedByOuter() {
+    frame.closedByOuter();
+    return this;
+  }
+
+  boolean isOpen() {
     return frame.isOpen(serial);
+  }
+
+  boolean isInnermost() {
+    return frame.isInnermost(serial);
   }
 
   /**

@@ -54,6 +54,7 @@ public final class ScopeFrame {
   private long token = NO_TOKEN;
   private long serial;
   private boolean throttleDeferred;
+  private boolean closesWithOuter;
   private @Nullable Throttle throttle;
   private volatile @Nullable Move move;
 
@@ -72,6 +73,7 @@ public final class ScopeFrame {
     }
     token = NO_TOKEN;
     throttleDeferred = false;
+    closesWithOuter = false;
     if (throttle != null) {
       throttle = null;
     }
@@ -101,14 +103,39 @@ public final class ScopeFrame {
       return false;
     }
     if (!scopes.leave(depth)) {
-      if (scopes.isDeeperThan(depth)) {
-        throw notClosable(scope);
+      if (!scopes.isDeeperThan(depth)) {
+        return false;
       }
-      return false;
+      closeInner(scope);
+      scopes.leave(depth);
     }
+    left();
+    return true;
+  }
+
+  /** Closes what frameworks have open inside. */
+  private void closeInner(Scope scope) {
+    requireOwner(scope);
+    if (!scopes.allInsideCloseWith(depth)) {
+      throw notClosable(scope);
+    }
+    scopes.unwindInside(depth);
+  }
+
+  /** As {@link #close}, with all that is open inside. */
+  boolean unwind(Scope scope, long serialOfScope) {
+    if (isOpen(serialOfScope)) {
+      requireOwner(scope);
+      scopes.unwindInside(depth);
+    }
+    return close(scope, serialOfScope);
+  }
+
+  /** Its place in the stack of scopes was given up. */
+  void left() {
     if (!holdsSlot()) {
       scopes.registry().leftOverflow(depth);
-      return true;
+      return;
     }
     if (token != NO_TOKEN) {
       stock.leave();
@@ -119,11 +146,23 @@ public final class ScopeFrame {
       slot.closeGate();
       slot.runWork();
     }
-    return true;
+  }
+
+  /** Until it is closed, an enclosing scope may be closed first, and closes this one. */
+  void closedByOuter() {
+    closesWithOuter = true;
+  }
+
+  boolean closesWithOuter() {
+    return closesWithOuter;
+  }
+
+  /** By the owner. */
+  boolean isInnermost(long serialOfScope) {
+    return isOpen(serialOfScope) && !scopes.isDeeperThan(depth + 1);
   }
 
   private IllegalStateException notClosable(Scope scope) {
-    requireOwner(scope);
     return new IllegalStateException(
         String.format(
             Locale.ROOT,
@@ -269,6 +308,12 @@ public final class ScopeFrame {
   @Nullable ObjCgroup moveTarget() {
     Move due = move;
     return due == null ? null : due.target;
+  }
+
+  /** Who pays for the next allocation: a move that the owner has not noticed yet included. */
+  ObjCgroup next() {
+    Move due = move;
+    return due != null && due.serial == serial ? due.target : handle;
   }
 
   /** Any thread: who pays, or paid before a move. */

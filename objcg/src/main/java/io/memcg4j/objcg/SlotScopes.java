@@ -139,6 +139,25 @@ final class SlotScopes {
     return isOf(now, threadId) && isOpen(now) && slot.isArmed() ? armed : null;
   }
 
+  /** By the occupant: whether all scopes inside the one of a depth may be closed with it. */
+  boolean allInsideCloseWith(int depth) {
+    int open = (int) occupant & MAX_DEPTH;
+    for (int i = depth + 1; i < open; i++) {
+      if (!frames[i].closesWithOuter()) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** By the occupant: closes the scopes inside the one of a depth, innermost first. */
+  void unwindInside(int depth) {
+    for (int i = ((int) occupant & MAX_DEPTH) - 1; i > depth; i--) {
+      leave(i);
+      frames[i].left();
+    }
+  }
+
   /** A number that was never armed on this slot; by the owner of the slot. */
   long newToken() {
     return ++lastToken;
