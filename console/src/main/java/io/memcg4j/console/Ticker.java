@@ -183,7 +183,7 @@ final class Ticker implements AutoCloseable {
       var before = row.local;
       row.local = row.group.eventsLocal();
       if (!row.local.equals(before)) {
-        Json json = new Json().beginObject().put("t", timeMillis).put("group", row.path);
+        Json json = new Json().beginObject().put("t", timeMillis).put("group", row.group.path());
         json.put("usage", row.figures[GroupRow.USAGE]).put("max", row.figures[GroupRow.MAX]);
         json.name("local");
         GroupFiles.events(json, row.local);
@@ -198,7 +198,7 @@ final class Ticker implements AutoCloseable {
     for (GroupRow row : changes.changed()) {
       if (row.figures[GroupRow.STALLED_MICROS] != row.toldStalledMicros) {
         row.toldStalledMicros = row.figures[GroupRow.STALLED_MICROS];
-        Json json = new Json().beginObject().put("t", timeMillis).put("group", row.path);
+        Json json = new Json().beginObject().put("t", timeMillis).put("group", row.group.path());
         json.name("pressure");
         GroupFiles.pressure(json, row.group.pressure());
         text.append("event: pressure\ndata: ").append(json.endObject()).append("\n\n");
