@@ -15,7 +15,7 @@ export async function open(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: "dark", ...options });
   const page = await context.newPage();
   page.on("pageerror", (error) => errors.push("page error: " + error.message));
-  page.on("console", (message) => { if (message.type() === "error") errors.push("console: " + message.text()); });
+  page.on("console", (message) => { if (message.type() === "error" && !/status of (400|401|409) /.test(message.text())) errors.push("console: " + message.text()); });
   page.on("dialog", (dialog) => { errors.push("dialog: " + dialog.message()); dialog.dismiss(); });
   page.on("request", (request) => { if (new URL(request.url()).hostname !== "127.0.0.1" && !request.url().startsWith("data:")) errors.push("request elsewhere: " + request.url()); });
   await page.goto(url);

@@ -22,7 +22,7 @@ final class BusyTree implements AutoCloseable {
   final MemCgroup root = MemCgroup.root();
   final Kmalloc kmalloc = Kmalloc.create(root);
   final Kmemleak leaks =
-      Kmemleak.builder(kmalloc).minAge(Duration.ofMillis(200)).withoutJavaHeap().build();
+      Kmemleak.builder(kmalloc).minAge(Duration.ofMillis(200)).build();
 
   private final MemCgroup tenants = root.create("tenants");
   private final List<Worker> workers = new ArrayList<>();
@@ -78,7 +78,7 @@ final class BusyTree implements AutoCloseable {
     stopped = true;
     workers.forEach(Worker::join);
     synchronized (leaked) {
-      leaked.forEach(kmalloc::free);
+      leaked.forEach(hidden -> kmalloc.free(~hidden));
     }
     kmalloc.close();
   }
@@ -158,7 +158,7 @@ final class BusyTree implements AutoCloseable {
       }
       if (step % 50 == 0 && group.path().equals("/tenants/initech/queries")) {
         synchronized (leaked) {
-          leaked.add(address); // nobody off-heap points to it
+          leaked.add(~address); // no long of this JVM is the address
         }
         return;
       }

@@ -120,7 +120,11 @@ $("access").addEventListener("click", () => {
     h("div", { className: "bar-tools" },
       h("button", { type: "button", className: "primary", onclick: () => { setToken(input.value.trim()); dialog.close(); accessChanged(); } }, "Use"),
       h("button", { type: "button", onclick: () => dialog.close() }, "Cancel")));
-  input.addEventListener("keydown", (e) => { if (e.key === "Enter") dialog.querySelector(".primary").click(); });
+  input.addEventListener("keydown", (e) => { 
+    if (e.key !== "Enter") return;
+    e.preventDefault(); // the dialog gives the focus back to the button that opened it
+    dialog.querySelector(".primary").click();
+  });
   dialog.showModal();
 });
 
@@ -174,7 +178,7 @@ document.addEventListener("visibilitychange", () => {
 async function about() {
   try {
     const jvm = await getJson("/about");
-    setText($("jvm"), `${visible(jvm.name)}  pid ${jvm.pid}`);
+    setText($("jvm"), `${visible(jvm.name.slice(jvm.name.lastIndexOf(".") + 1) || jvm.name)}  pid ${jvm.pid}`);
     $("jvm").title = `${jvm.java}, heap ${f.bytes(jvm.heapUsed)} of ${f.bytes(jvm.heapMax)}, console up ${f.seconds((jvm.now - jvm.started) / 1000)}`;
     document.title = visible(jvm.name) + " – memcg4j";
   } catch {

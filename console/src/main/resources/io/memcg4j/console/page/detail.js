@@ -117,7 +117,7 @@ export class Detail {
   async #write(limit) {
     const g = this.#group;
     if (!canWrite()) {
-      this.#say("bad", "Read-only: give the token first (the lock, top right).");
+      this.#say("bad", "Read-only: give the token first (“read-only”, top right).");
       return;
     }
     const text = limit.input.value.trim();

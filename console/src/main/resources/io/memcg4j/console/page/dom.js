@@ -17,6 +17,11 @@ export function h(tag, props = {}, ...children) {
 }
 
 /** Sets the text if it is another one: unchanged text costs no layout. */
+/** Replaces what is in an element; null is nothing. */
+export function fill(element, ...children) {
+  element.replaceChildren(...children.filter((child) => child !== null));
+}
+
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

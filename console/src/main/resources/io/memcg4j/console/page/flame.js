@@ -40,7 +40,7 @@ const byBytes = (node) => [...node.children.values()].sort((a, b) => b.bytes - a
 
 function hue(name) {
   let hash = 0;
-  const upTo = name.lastIndexOf(".", name.indexOf("("));
+  const upTo = name.indexOf("(");
   for (let i = 0; i < (upTo > 0 ? upTo : name.length); i++) hash = (hash * 31 + name.charCodeAt(i)) | 0;
   return "hue-" + (Math.abs(hash) % HUES);
 }

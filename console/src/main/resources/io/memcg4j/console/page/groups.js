@@ -7,6 +7,7 @@ import * as s from "./store.js";
 import { Detail } from "./detail.js";
 
 const INDENT = 14;
+const MAX_INDENT = 8; // deeper ones stay below each other, with room for their names
 const share = (g) => (g.parent ? g.f[s.USAGE] / g.parent.f[s.USAGE] : 1);
 
 const COLUMNS = [
@@ -169,7 +170,7 @@ export class Groups {
       row.tree = tree;
       setText(p.name, tree ? (g.parent ? visible(g.name) : "/") : visible(g.path));
       row.title = visible(g.path).slice(0, 2000);
-      row.firstChild.style.paddingLeft = (tree ? Math.min(g.depth, 24) * INDENT : 0) + 6 + "px";
+      row.firstChild.style.paddingLeft = (tree ? Math.min(g.depth, MAX_INDENT) * INDENT : 0) + 6 + "px";
       row.setAttribute("aria-level", g.depth + 1);
     }
     const open = !this.#collapsed.has(g.path);

@@ -1,6 +1,6 @@
 // Blocks that nobody points to: by call site, tenant, age; scan, clear; where they were allocated.
 
-import { h, setText, visible, copy } from "./dom.js";
+import { fill, h, setText, visible, copy } from "./dom.js";
 import * as f from "./format.js";
 import { canWrite, getJson, getText, put } from "./server.js";
 import { Flame, shortFrame } from "./flame.js";
@@ -95,7 +95,7 @@ export class Leaks {
 
   #select(g) {
     const dump = h("pre", {});
-    this.one.replaceChildren(
+    fill(this.one,
       h("h3", {}, h("bdi", {}, visible(g.group || "–")), " ", h("span", { className: "muted" }, visible(g.cache))),
       h("p", { className: "num" }, `${f.count(g.nrBlocks)} blocks of ${f.bytes(g.blockBytes)}, first at ${g.address}, in ${g.nrScans} scans`),
       g.comm ? h("p", { className: "muted" }, "thread " + visible(g.comm)) : null,

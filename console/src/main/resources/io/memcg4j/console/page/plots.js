@@ -8,6 +8,17 @@ const MAX_POINTS = 900;
 const HEIGHT = 128;
 const SMALL = 92;
 
+const POWERS = Array.from({ length: 52 }, (_, i) => 2 ** i);
+const LEAST_SECONDS = 60;
+
+const clockOf = (t) => new Date(t * 1000).toTimeString().slice(0, 8);
+
+/** At least a minute, so that the first points are not stretched over the whole width. */
+const window = (_, min, max) => {
+  const end = max ?? Date.now() / 1000;
+  return [Math.min(min ?? end, end - LEAST_SECONDS), end];
+};
+
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function line(label, stroke, extra = {}) {
@@ -21,12 +32,12 @@ function options(title, width, height, series, format, axisFormat, range) {
   return {
     width, height, cursor: { sync: { key: "group" }, drag: { x: false, y: false }, points: { size: 5 } },
     legend: { live: true, markers: { width: 2 } },
-    scales: { x: { time: true }, y: { range } },
+    scales: { x: { time: true, range: window }, y: { range } },
     axes: [
-      { ...axis, size: 22, gap: 3, space: 70 },
-      { ...axis, size: 54, gap: 4, space: 26, values: (_, ticks) => ticks.map(axisFormat) },
+      { ...axis, size: 20, gap: 3, space: 70, values: (_, ticks) => ticks.map(clockOf) },
+      { ...axis, size: 54, gap: 4, space: 26, values: (_, ticks) => ticks.map(axisFormat), ...(axisFormat === bytes ? { incrs: POWERS } : {}) },
     ],
-    series: [{ value: (_, t) => (t ? new Date(t * 1000).toTimeString().slice(0, 8) : "") },
+    series: [{ value: (_, t) => (t ? clockOf(t) : "") },
       ...series.map((one) => ({ value: (_, v) => (v === null || v === undefined ? "–" : format(v)), ...one }))],
   };
 }

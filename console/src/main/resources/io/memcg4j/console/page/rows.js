@@ -88,14 +88,10 @@ export function markSorted(headRow, columns, sort) {
   });
 }
 
-/** Puts items in order by a column's value; equal ones by name. */
+/** Puts items in order by a column's value; equal ones stay as they are. */
 export function sorted(items, columns, sort) {
   const column = columns.find((c) => c.key === sort.key) ?? columns[0];
   const sign = sort.down ? -1 : 1;
-  return items.sort((a, b) => {
-    const x = column.value(a);
-    const y = column.value(b);
-    if (x === y) return 0;
-    return (x < y ? -1 : 1) * sign;
-  });
+  for (const item of items) item.sortedBy = column.value(item);
+  return items.sort((a, b) => (a.sortedBy === b.sortedBy ? 0 : a.sortedBy < b.sortedBy ? -sign : sign));
 }
