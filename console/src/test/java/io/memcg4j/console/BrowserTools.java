@@ -129,7 +129,7 @@ final class BrowserTools {
       List<String> folders =
           files
               .filter(file -> file.getFileName().toString().contains(".so"))
-              .map(file -> file.getParent().toString())
+              .map(file -> String.valueOf(file.getParent()))
               .distinct()
               .toList();
       return String.join(":", folders);

@@ -18,6 +18,7 @@ import java.util.random.RandomGeneratorFactory;
 final class BusyTree implements AutoCloseable {
   private static final long MIB = 1 << 20;
   private static final long STEP_NANOS = 4_000_000;
+  private static final int MAX_RELEASED = 2_000;
 
   final MemCgroup root = MemCgroup.root();
   final Kmalloc kmalloc = Kmalloc.create(root);
@@ -133,16 +134,17 @@ final class BusyTree implements AutoCloseable {
       double wave = 0.8 + 0.2 * Math.sin(step / 900.0 + targetBytes);
       boolean isBurst = group.path().contains("globex") && step % 4000 < 900;
       long wanted = (long) (targetBytes * wave * (isBurst ? 2.2 : 1));
-      for (int i = 0; i < 60; i++) {
-        if (heldBytes < wanted) {
-          allocate(step);
-        } else if (!held.isEmpty()) {
-          release();
+      for (int i = 0; i < MAX_RELEASED && heldBytes > wanted; i++) {
+        release();
+      }
+      for (int i = 0; i < 60 && heldBytes < wanted; i++) {
+        if (!allocate(step)) {
+          return; // backs off until the next step
         }
       }
     }
 
-    private void allocate(int step) {
+    private boolean allocate(int step) {
       int size = 16 + random.nextInt(2 * meanBytes);
       long address =
           switch (group.name()) {
@@ -154,19 +156,20 @@ final class BusyTree implements AutoCloseable {
       if (address == Kmalloc.NULL) {
         release();
         release();
-        return;
+        return false;
       }
-      if (step % 50 == 0 && group.path().equals("/tenants/initech/queries")) {
+      if (random.nextInt(150) == 0 && group.path().equals("/tenants/initech/queries")) {
         synchronized (leaked) {
           leaked.add(~address); // no long of this JVM is the address
         }
-        return;
+        return true;
       }
       if (area == Kmalloc.NULL && group.name().equals("cache")) {
         area = kmalloc.vmalloc().tryAllocate(MIB / 2);
       }
       held.add(address);
       heldBytes += kmalloc.usableSize(address);
+      return true;
     }
 
     private long openSession(int size) {

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -48,6 +49,34 @@ class ConsolePageTest {
               });
       assertEquals(0, status, () -> String.join("\n", lines));
       assertTrue(lines.stream().filter(line -> line.startsWith("ok ")).count() >= 15, "checks ran");
+    }
+  }
+
+  @Test
+  void aConsoleThatComesBack_isFoundAgain() throws Exception {
+    MemCgroup root = MemCgroup.root();
+    root.create("acme");
+    try (Kmalloc kmalloc = Kmalloc.create(root)) {
+      AtomicReference<Console> console =
+          new AtomicReference<>(Console.builder(kmalloc).unlisted().start());
+      int port = console.get().uri().getPort();
+      List<String> lines = new ArrayList<>();
+      int status =
+          tools.run(
+              "reconnect.mjs",
+              List.of(console.get().uri().toString(), SCREENSHOTS.toString()),
+              line -> {
+                System.out.println("reconnect: " + line);
+                lines.add(line);
+                if (line.equals("close")) {
+                  console.get().close();
+                } else if (line.equals("start")) {
+                  root.create("globex");
+                  console.set(Console.builder(kmalloc).port(port).unlisted().start());
+                }
+              });
+      console.get().close();
+      assertEquals(0, status, () -> String.join("\n", lines));
     }
   }
 

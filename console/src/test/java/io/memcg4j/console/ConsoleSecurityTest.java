@@ -9,7 +9,6 @@ import io.memcg4j.slab.Kmalloc;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketException;
 import java.net.URLEncoder;
@@ -54,7 +53,7 @@ class ConsoleSecurityTest {
   }
 
   private Socket connect() throws IOException {
-    Socket socket = new Socket(InetAddress.getByName("127.0.0.1"), console.uri().getPort());
+    Socket socket = new Socket(InetAddress.getLoopbackAddress(), console.uri().getPort());
     socket.setSoTimeout(10_000);
     return socket;
   }

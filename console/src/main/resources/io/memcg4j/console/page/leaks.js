@@ -7,6 +7,7 @@ import { Flame, shortFrame } from "./flame.js";
 import { Table, failure, tile } from "./table.js";
 
 const EVERY = 3000;
+// Where call sites are not recorded, the blocks of a tenant and cache are one row.
 const whole = (g) => g.nrBytes + g.heldBytes;
 
 const COLUMNS = [

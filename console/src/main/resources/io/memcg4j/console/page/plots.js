@@ -34,7 +34,7 @@ function options(title, width, height, series, format, axisFormat, range) {
     legend: { live: true, markers: { width: 2 } },
     scales: { x: { time: true, range: window }, y: { range } },
     axes: [
-      { ...axis, size: 20, gap: 3, space: 70, values: (_, ticks) => ticks.map(clockOf) },
+      { ...axis, size: 24, gap: 6, space: 70, values: (_, ticks, __, ___, step) => ticks.map((t) => clockOf(t).slice(0, step < 60 ? 8 : 5)) },
       { ...axis, size: 54, gap: 4, space: 26, values: (_, ticks) => ticks.map(axisFormat), ...(axisFormat === bytes ? { incrs: POWERS } : {}) },
     ],
     series: [{ value: (_, t) => (t ? clockOf(t) : "") },
