@@ -270,11 +270,6 @@ public final class Console implements AutoCloseable {
     return URI.create(uri + "#token=" + token);
   }
 
-  /** For measurements: mean time of a tick so far. */
-  long meanTickNanos() {
-    return ticker.meanTickNanos();
-  }
-
   /** Stops serving, ends all streams, removes its file. A second time: nothing. */
   @Override
   public void close() {

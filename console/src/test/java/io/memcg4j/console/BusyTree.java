@@ -14,7 +14,9 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
 
-/** Tenants that do what tenants do: one steady, one bursty, one greedy, one that leaks, some quiet. */
+/**
+ * Tenants that do what tenants do: one steady, one bursty, one greedy, one that leaks, some quiet.
+ */
 final class BusyTree implements AutoCloseable {
   private static final long MIB = 1 << 20;
   private static final long STEP_NANOS = 4_000_000;
@@ -22,8 +24,7 @@ final class BusyTree implements AutoCloseable {
 
   final MemCgroup root = MemCgroup.root();
   final Kmalloc kmalloc = Kmalloc.create(root);
-  final Kmemleak leaks =
-      Kmemleak.builder(kmalloc).minAge(Duration.ofMillis(200)).build();
+  final Kmemleak leaks = Kmemleak.builder(kmalloc).minAge(Duration.ofMillis(200)).build();
 
   private final MemCgroup tenants = root.create("tenants");
   private final List<Worker> workers = new ArrayList<>();

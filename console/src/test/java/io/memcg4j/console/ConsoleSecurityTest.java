@@ -76,8 +76,11 @@ class ConsoleSecurityTest {
 
   private String put(String headers) throws IOException {
     return raw(
-        "PUT /" + LIMIT + " HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n"
-            + headers + "\r\n1M");
+        "PUT /"
+            + LIMIT
+            + " HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n"
+            + headers
+            + "\r\n1M");
   }
 
   private String get(String path, String headers) throws IOException {
@@ -187,8 +190,12 @@ class ConsoleSecurityTest {
     assertEquals(413, huge.statusCode());
     String claimed =
         raw(
-            "PUT /" + LIMIT + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999999\r\n"
-                + token() + "\r\n" + "1".repeat(5_000));
+            "PUT /"
+                + LIMIT
+                + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999999\r\n"
+                + token()
+                + "\r\n"
+                + "1".repeat(5_000));
     assertTrue(claimed.startsWith("HTTP/1.1 413 ") || claimed.equals("reset"), claimed);
     assertEquals(400, client.send(notUtf8()).statusCode());
     assertEquals(MemCgroup.UNLIMITED, acme.max());
@@ -230,14 +237,21 @@ class ConsoleSecurityTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"<img src=x onerror=alert(1)>", "a b+c%2F?x#y;z", "\u202e\u05d0", "\uD83D\uDE00", "memory.max"})
+      strings = {
+        "<img src=x onerror=alert(1)>",
+        "a b+c%2F?x#y;z",
+        "\u202e\u05d0",
+        "\uD83D\uDE00",
+        "memory.max"
+      })
   void namesArePercentEncoded_andComeBackEscaped(String name) throws Exception {
     root.create(name);
     String encoded = URLEncoder.encode(name, StandardCharsets.UTF_8).replace("+", "%20");
     assertEquals(200, client.put("groups/" + encoded + "/memory.high", "3M").statusCode());
     assertEquals("3145728\n", client.text("groups/" + encoded + "/memory.high"));
     HttpResponse<String> json = client.get("groups/");
-    assertEquals("application/json; charset=utf-8", json.headers().firstValue("Content-Type").get());
+    assertEquals(
+        "application/json; charset=utf-8", json.headers().firstValue("Content-Type").get());
     assertEquals("nosniff", json.headers().firstValue("X-Content-Type-Options").get());
     assertFalse(json.body().contains("\u202e"), "direction of text is changed by a name");
   }
@@ -253,8 +267,15 @@ class ConsoleSecurityTest {
       assertTrue(answer.headers().firstValue("Access-Control-Allow-Origin").isEmpty(), path);
       assertFalse(answer.body().contains(console.token()), path);
     }
-    assertEquals(405, client.send(client.request("tree").DELETE()
-        .header("Authorization", "Bearer " + console.token())).statusCode());
+    assertEquals(
+        405,
+        client
+            .send(
+                client
+                    .request("tree")
+                    .DELETE()
+                    .header("Authorization", "Bearer " + console.token()))
+            .statusCode());
   }
 
   @Test
@@ -274,8 +295,15 @@ class ConsoleSecurityTest {
     try {
       for (int i = 0; i < 40; i++) {
         Socket socket = connect();
-        String head = i % 2 == 0 ? "GET /tree HT" : "PUT /" + LIMIT + " HTTP/1.1\r\nHost: localhost\r\n"
-            + "Content-Length: 1000\r\n" + token() + "\r\n1";
+        String head =
+            i % 2 == 0
+                ? "GET /tree HT"
+                : "PUT /"
+                    + LIMIT
+                    + " HTTP/1.1\r\nHost: localhost\r\n"
+                    + "Content-Length: 1000\r\n"
+                    + token()
+                    + "\r\n1";
         socket.getOutputStream().write(head.getBytes(StandardCharsets.ISO_8859_1));
         slow.add(socket);
       }
@@ -299,7 +327,9 @@ class ConsoleSecurityTest {
     try (Socket slow = connect()) {
       slow.setReceiveBufferSize(1024);
       slow.getOutputStream()
-          .write("GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n".getBytes(StandardCharsets.ISO_8859_1));
+          .write(
+              "GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                  .getBytes(StandardCharsets.ISO_8859_1));
       for (int round = 0; round < 12; round++) {
         for (MemCgroup group : root.children()) {
           group.setLow(4096L * (round + 1));
