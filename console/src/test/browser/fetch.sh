@@ -6,7 +6,7 @@ cache=$1
 mkdir -p "$cache"
 
 if [ ! -e "$cache/node_modules/playwright-core/package.json" ]; then
-  npm install --prefix "$cache" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error playwright-core@1.65.1 >&2
+  npm install --prefix "$cache" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-retries=1 --fetch-timeout=30000 playwright-core@1.65.1 >&2
 fi
 
 for name in chromium-headless-shell chromium chromium-browser google-chrome; do
@@ -18,7 +18,7 @@ command -v apt-get >/dev/null && command -v dpkg >/dev/null || { echo "no Chromi
 # Lists and archives of its own: the system's need root.
 apt="$cache/apt"
 mkdir -p "$apt/lists/partial" "$apt/archives/partial"
-options=(-o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt" -o "Dir::Cache::archives=$apt/archives" -o Debug::NoLocking=1 -o APT::Sandbox::User=root -qq)
+options=(-o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt" -o "Dir::Cache::archives=$apt/archives" -o Debug::NoLocking=1 -o APT::Sandbox::User=root -o Acquire::Retries=0 -o Acquire::http::Timeout=20 -qq)
 apt-get "${options[@]}" update >&2
 mapfile -t packages < <(apt-get "${options[@]}" install -s --no-install-recommends chromium-headless-shell | sed -n 's/^Inst \([^ ]*\).*/\1/p')
 (cd "$apt/archives" && apt-get "${options[@]}" download "${packages[@]}" >&2)

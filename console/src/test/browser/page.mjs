@@ -136,7 +136,7 @@ await check("leaks: scan, list, call stack, flame graph", async () => {
   await tab("leaks");
   for (let i = 0; i < 4; i++) {
     await page.click("text=Scan now");
-    await until(page, () => /scan: done|bad/.test(document.querySelector(".page .message").textContent));
+    await until(page, () => /scan: done|bad/.test(document.querySelector(".page .message").textContent), null, 60000);
     await page.waitForTimeout(700);
   }
   await page.waitForSelector(".leaks .body .row");

@@ -139,13 +139,13 @@ final class BusyTree implements AutoCloseable {
         release();
       }
       for (int i = 0; i < 60 && heldBytes < wanted; i++) {
-        if (!allocate(step)) {
+        if (!allocate()) {
           return; // backs off until the next step
         }
       }
     }
 
-    private boolean allocate(int step) {
+    private boolean allocate() {
       int size = 16 + random.nextInt(2 * meanBytes);
       long address =
           switch (group.name()) {

@@ -371,6 +371,16 @@ class ConsoleSecurityTest {
   }
 
   @Test
+  void aConsoleThatIsNotClosed_keepsNoJvmFromItsEnd() {
+    List<Thread> staying =
+        Thread.getAllStackTraces().keySet().stream()
+            .filter(thread -> thread.getName().contains("HTTP") || thread.getName().contains("memcg4j"))
+            .filter(thread -> !thread.isDaemon())
+            .toList();
+    assertEquals(List.of(), staying);
+  }
+
+  @Test
   void readsNeedToken_ifTheBuilderSaysSo() throws Exception {
     try (Console closed = Console.builder(kmalloc).readsNeedToken().unlisted().start();
         ConsoleClient visitor = new ConsoleClient(closed)) {

@@ -34,11 +34,14 @@ function options(title, width, height, series, format, axisFormat, range) {
     legend: { live: true, markers: { width: 2 } },
     scales: { x: { time: true, range: window }, y: { range } },
     axes: [
-      { ...axis, size: 24, gap: 6, space: 70, values: (_, ticks, __, ___, step) => ticks.map((t) => clockOf(t).slice(0, step < 60 ? 8 : 5)) },
+      { ...axis, size: 24, gap: 6, space: 56, values: (_, ticks, __, ___, step) => ticks.map((t) => clockOf(t).slice(0, step < 60 ? 8 : 5)) },
       { ...axis, size: 54, gap: 4, space: 26, values: (_, ticks) => ticks.map(axisFormat), ...(axisFormat === bytes ? { incrs: POWERS } : {}) },
     ],
     series: [{ value: (_, t) => (t ? clockOf(t) : "") },
-      ...series.map((one) => ({ value: (_, v) => (v === null || v === undefined ? "–" : format(v)), ...one }))],
+      ...series.map((one) => ({ value: (plot, v, at, i) => {
+        const shown = i === null || i === undefined ? plot.data[at].at(-1) : v; // without a cursor the newest
+        return shown === null || shown === undefined ? "–" : format(shown);
+      }, ...one }))],
   };
 }
 
