@@ -16,6 +16,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import org.jspecify.annotations.Nullable;
 
@@ -33,7 +34,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Who has no token only reads. Nothing that it does holds up an allocation: groups are read once
  * a second for all clients together, each client has a queue of its own, and what it keeps is
  * bounded (per group some 300 bytes; 15 minutes of at most 64 groups, 3 MB; 256 requests at once).
- * Any thread.
+ * It does not keep the JVM from its end. Any thread.
  */
 public final class Console implements AutoCloseable {
   /*
@@ -81,8 +82,13 @@ public final class Console implements AutoCloseable {
             builder.ioLimit,
             resources(builder, root),
             new Page()));
-    server.start();
+    startDaemon(server, timer);
     registered = builder.isListed ? register(builder.name) : null;
+  }
+
+  /** The server's thread is a daemon if it is started by one: a console keeps no JVM from its end. */
+  private static void startDaemon(HttpServer server, ScheduledThreadPoolExecutor daemon) {
+    CompletableFuture.runAsync(server::start, daemon).join();
   }
 
   private Map<String, Resource> resources(Builder builder, MemCgroup root) {
@@ -268,11 +274,6 @@ public final class Console implements AutoCloseable {
    */
   public URI page() {
     return URI.create(uri + "#token=" + token);
-  }
-
-  /** For measurements: mean time of a tick so far. */
-  long meanTickNanos() {
-    return ticker.meanTickNanos();
   }
 
   /** Stops serving, ends all streams, removes its file. A second time: nothing. */

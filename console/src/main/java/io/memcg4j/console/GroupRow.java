@@ -43,7 +43,6 @@ final class GroupRow {
   final int id;
   final int parentId;
   final MemCgroup group;
-  final String path;
   final long[] figures = new long[COLUMNS.size()];
   MemoryEvents local;
 
@@ -57,7 +56,6 @@ final class GroupRow {
     this.id = id;
     this.parentId = parentId;
     this.group = group;
-    this.path = group.path();
     this.local = group.eventsLocal();
     read();
     toldStalledMicros = figures[STALLED_MICROS];
@@ -126,7 +124,7 @@ final class GroupRow {
   }
 
   void appendNamed(Json json) {
-    json.beginObject().put("path", path);
+    json.beginObject().put("path", group.path());
     for (int column = 0; column < figures.length; column++) {
       if (column == SOME10 || column == FULL10) {
         json.put(COLUMNS.get(column), figures[column] / HUNDREDTHS);

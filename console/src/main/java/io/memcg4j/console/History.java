@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 final class History {
   /*
    * Layout     a ring of plain arrays for each group, at tick modulo length; times in one for all.
-   * Invariant  at most MAX_GROUPS rings of 44 bytes a tick, made once: 2.6 MB with 900 ticks. A group
+   * Invariant  at most MAX_GROUPS rings of 48 bytes a tick: 2.8 MB with 900 ticks. A group
    *            that is new here takes over the ring of the one that was wanted least recently.
    */
   /** A quarter of an hour of seconds. */

@@ -91,6 +91,13 @@ final class Json {
     return this;
   }
 
+  /** Puts text between values that is not JSON, for what the JSON is part of. */
+  Json raw(String other) {
+    text.append(other);
+    isFirst = true;
+    return this;
+  }
+
   Json name(String name) {
     separate();
     quote(name);

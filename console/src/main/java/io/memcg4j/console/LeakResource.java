@@ -5,6 +5,11 @@ import io.memcg4j.leak.LeakGroup;
 import io.memcg4j.leak.LeakReport;
 import io.memcg4j.leak.LeakSuspect;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** The kmemleak file: reads, takes commands. */
@@ -54,25 +59,67 @@ final class LeakResource implements Resource {
     json.beginObject("bytesByGroup");
     report.bytesByCgroup().forEach(json::put);
     json.endObject();
+    List<Row> rows = rows(report);
     json.beginArray("groups");
-    report.groups().stream().limit(MAX_GROUPS).forEach(group -> group(json, group));
-    json.endArray().put("nrGroups", report.groups().size());
+    rows.stream().limit(MAX_GROUPS).forEach(row -> row.append(json));
+    json.endArray().put("nrGroups", rows.size());
     return json.endObject().toString();
   }
 
-  private static void group(Json json, LeakGroup group) {
-    LeakSuspect first = group.first();
-    json.beginObject().put("group", first.cgroup()).put("cache", first.cache());
-    json.put("address", "0x" + Long.toHexString(first.address()));
-    json.put("nrBlocks", group.suspects().size()).put("nrBytes", group.nrBytes());
-    json.put("nrHeld", group.nrHeld()).put("heldBytes", group.heldBytes());
-    json.put("blockBytes", first.nrBytes()).put("isAgeExact", first.isAgeExact());
-    json.put(
-        "ageSeconds",
-        group.suspects().stream().mapToLong(LeakSuspect::ageNanos).max().orElse(0) / 1e9);
-    json.put("nrScans", first.nrScans()).put("comm", first.comm());
-    frames(json, first.frames());
-    json.endObject();
+  private static List<Row> rows(LeakReport report) {
+    List<Row> rows = new ArrayList<>();
+    Map<List<String>, Row> withoutSite = new HashMap<>();
+    for (LeakGroup group : report.groups()) {
+      LeakSuspect first = group.first();
+      Row row = new Row(first);
+      if (first.frames().isEmpty()) {
+        Row known = withoutSite.putIfAbsent(List.of(first.cgroup(), first.cache()), row);
+        if (known != null) {
+          known.add(group);
+          continue;
+        }
+      }
+      row.add(group);
+      rows.add(row);
+    }
+    rows.sort(Comparator.comparingLong((Row row) -> row.nrBytes + row.heldBytes).reversed());
+    return rows;
+  }
+
+  /** Leaks of one call site; where that is not known, of a group and a cache. */
+  private static final class Row {
+    final LeakSuspect first;
+    long nrBlocks;
+    long nrBytes;
+    long nrHeld;
+    long heldBytes;
+    long ageNanos;
+
+    Row(LeakSuspect first) {
+      this.first = first;
+    }
+
+    void add(LeakGroup group) {
+      nrBlocks += group.suspects().size();
+      nrBytes += group.nrBytes();
+      nrHeld += group.nrHeld();
+      heldBytes += group.heldBytes();
+      for (LeakSuspect suspect : group.suspects()) {
+        ageNanos = Math.max(ageNanos, suspect.ageNanos());
+      }
+    }
+
+    void append(Json json) {
+      json.beginObject().put("group", first.cgroup()).put("cache", first.cache());
+      json.put("address", "0x" + Long.toHexString(first.address()));
+      json.put("nrBlocks", nrBlocks).put("nrBytes", nrBytes);
+      json.put("nrHeld", nrHeld).put("heldBytes", heldBytes);
+      json.put("blockBytes", first.nrBytes()).put("isAgeExact", first.isAgeExact());
+      json.put("ageSeconds", ageNanos / 1e9);
+      json.put("nrScans", first.nrScans()).put("comm", first.comm());
+      frames(json, first.frames());
+      json.endObject();
+    }
   }
 
   static void frames(Json json, Iterable<StackTraceElement> frames) {

@@ -8,7 +8,29 @@ import java.util.Map;
 
 /** The files of the web page, by name: nothing else of the class path, or of a disk, is reached. */
 final class Page implements Resource {
-  private static final List<String> FILES = List.of("index.html");
+  private static final List<String> FILES =
+      List.of(
+          "index.html",
+          "icon.svg",
+          "style.css",
+          "app.js",
+          "dom.js",
+          "format.js",
+          "server.js",
+          "store.js",
+          "rows.js",
+          "table.js",
+          "groups.js",
+          "detail.js",
+          "plots.js",
+          "slabs.js",
+          "flame.js",
+          "leaks.js",
+          "sites.js",
+          "events.js",
+          "vendor/uPlot.iife.min.js",
+          "vendor/uPlot.min.css",
+          "vendor/uPlot.LICENSE");
 
   private static final String INDEX = "index.html";
 

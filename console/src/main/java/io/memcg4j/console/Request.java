@@ -36,6 +36,9 @@ final class Request {
     this.exchange = exchange;
     this.deadline = deadline;
     this.ioLimit = ioLimit;
+    if (exchange.getRequestURI().getRawAuthority() != null) {
+      throw new HttpError(HttpError.BAD_REQUEST, "no proxy: the target is to be a path");
+    }
     String path = exchange.getRequestURI().getRawPath();
     this.isFolder = path != null && path.endsWith("/");
     this.segments = segments(path == null ? "" : path);
