@@ -44,7 +44,7 @@ final class Describer {
    */
   List<LeakSuspect> describe(
       List<Scan.Found> found,
-      IdTable<Suspect> suspects,
+      Remembered suspects,
       SaidOfBlocks said,
       LongFunction<String> names) {
     int[] holders = found.isEmpty() ? new int[0] : LeakGraph.holders(found, ranges, said);

@@ -70,7 +70,7 @@ public final class Kmemleak {
   private final KnownBlocks known;
 
   // Guarded by scanning.
-  private IdTable<Suspect> remembered = new IdTable<>();
+  private Remembered remembered = new Remembered();
   private long epochBeganNanos;
   private final OutsideBlocks outside = new OutsideBlocks();
 
@@ -556,7 +556,7 @@ public final class Kmemleak {
       epochBeganNanos = System.nanoTime();
     }
     SaidOfBlocks knownSaid =
-        known.take(source.first, source.lastRanges, isOld ? epoch : 0, remembered);
+        known.take(source.first, source.lastRanges, isOld ? epoch : 0, remembered.blocks());
     Scan.Roots roots = readsJavaHeap ? this::readJavaHeap : Scan.Roots.NONE;
     Pace pace = new Pace(percent, () -> isCancelled || stopped.getAsBoolean());
     long oldBirth = isOld ? epoch - 1 : -1;
@@ -571,7 +571,7 @@ public final class Kmemleak {
         if (!suspect.isReported()) {
           newOnes.add(~one.address());
         }
-        result.suspects().put(one.address(), suspect.reported());
+        result.suspects().blocks().put(one.address(), suspect.reported());
         found.add(one);
       }
     }
@@ -688,7 +688,7 @@ public final class Kmemleak {
         // scan does not inherit it.
         known.gray(last.suspects(), tracking.epoch() - 2L);
       } else {
-        remembered = new IdTable<>();
+        remembered = new Remembered();
         outside.forget();
         tracking.stop();
       }

@@ -9,7 +9,7 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /** One thread that looks into gray blocks until there are none. */
-final class MarkWorker {
+final class MarkWorker implements Runnable {
   private static final MemorySegment ALL = Memory.ALL;
   private static final int WORD = Long.BYTES;
 
@@ -47,7 +47,8 @@ final class MarkWorker {
   }
 
   /** Looks into gray blocks, and into those that become gray by it, until there are none. */
-  void drain() {
+  @Override
+  public void run() {
     sinceNanos = System.nanoTime();
     try (Arena arena = Arena.ofConfined()) {
       do {
@@ -62,11 +63,6 @@ final class MarkWorker {
       copy = null;
       vectors = null;
     }
-  }
-
-  /** Makes the other workers stop. */
-  void abort() {
-    marker.isAborted = true;
   }
 
   private void visitSlabs() {

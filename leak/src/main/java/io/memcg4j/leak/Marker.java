@@ -165,6 +165,11 @@ final class Marker {
     return (long) LONGS.getVolatile(gray, word) == 0 ? 0 : (long) LONGS.getAndSet(gray, word, 0L);
   }
 
+  /** Makes all workers stop. */
+  void abort() {
+    isAborted = true;
+  }
+
   /** Before workers share: active is what pending says. */
   void startWorkers() {
     int nrPending = 0;
