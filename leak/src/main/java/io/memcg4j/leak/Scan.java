@@ -136,16 +136,18 @@ final class Scan {
       remembered.put(
           one.address(), new Suspect(one.checksum(), nrUnreferenced, reported, sinceNanos));
     }
-    before.blocks().forEach((address, last) -> {
-      if (last.isReported() && !remembered.contains(address)) {
-        if (sums.contains(address)) {
-          long sinceNanos = isOld ? last.sinceNanos() : startNanos;
-          remembered.put(address, new Suspect(sums.sumAt(address), 0, true, sinceNanos));
-        } else if (isStillThere(first, address)) {
-          remembered.put(address, last.withoutChecksum());
-        }
-      }
-    });
+    before
+        .blocks()
+        .forEach((address, last) -> {
+          if (last.isReported() && !remembered.contains(address)) {
+            if (sums.contains(address)) {
+              long sinceNanos = isOld ? last.sinceNanos() : startNanos;
+              remembered.put(address, new Suspect(sums.sumAt(address), 0, true, sinceNanos));
+            } else if (isStillThere(first, address)) {
+              remembered.put(address, last.withoutChecksum());
+            }
+          }
+        });
     long nrBlocks = first.map.nrLive() + first.ranges.size();
     return new Result(
         found,
@@ -160,7 +162,7 @@ final class Scan {
   }
 
   private Marker marker() {
-    return new Marker(source.map(), source.ranges(), specials, nrWorkers > 1);
+    return new Marker(source.map(), source.ranges(), specials, nrWorkers);
   }
 
   private void markFromRoots(Marker marker) {
@@ -182,19 +184,10 @@ final class Scan {
     pace.check();
     List<MarkWorker> workers = new ArrayList<>();
     for (int i = 0; i < nrWorkers; i++) {
-      int firstSlab = (int) ((long) marker.map.nrSlabs() * i / nrWorkers);
-      workers.add(new MarkWorker(marker, pace, firstSlab));
+      workers.add(new MarkWorker(marker, pace, i));
     }
-    if (marker.isShared) {
-      marker.startWorkers();
-      Workers.run(workers, marker::abort);
-      // Ranges found at the very end by one worker after the others had gone.
-      while (marker.hasRange() || marker.active.get() > 0) {
-        workers.getFirst().run();
-      }
-    } else {
-      workers.getFirst().run();
-    }
+    marker.startWorkers();
+    Workers.run(workers, marker::abort);
     for (MarkWorker worker : workers) {
       nrScanned += worker.nrObjects;
       nrScannedBytes += worker.nrBytes;
@@ -205,8 +198,7 @@ final class Scan {
   /** What stays white here is suspect, unless something that turns gray here refers to it. */
   private List<Found> grayTheYoungAndChanged(
       Marker marker, boolean isOld, IdTable<Suspect> remembered) {
-    List<WhiteObjects> stretches =
-        WhiteObjects.stretches(marker, pace, before, isOld, nrWorkers);
+    List<WhiteObjects> stretches = WhiteObjects.stretches(marker, pace, before, isOld, nrWorkers);
     Workers.run(stretches, () -> {});
     sums = Checksums.of(stretches.stream().map(stretch -> stretch.sums).toList(), startNanos);
     List<Found> suspects = new ArrayList<>();
@@ -260,7 +252,7 @@ final class Scan {
       return marker.isWhiteRange(block.word());
     }
     long index = marker.map.indexOf(block.slab(), block.address());
-    return (marker.white[block.word()] & marker.map.bitOf(block.slab(), index)) != 0;
+    return (marker.white(block.slab(), block.word()) & marker.map.bitOf(block.slab(), index)) != 0;
   }
 
   /** The block as the second pass sees it, if it is still the same one and still white. */
@@ -284,7 +276,7 @@ final class Scan {
     long index = map.indexOf(slab, address);
     int word = map.wordOf(slab, index);
     long bit = map.bitOf(slab, index);
-    return (second.white[word] & map.old[word] & bit) != 0
+    return (second.white(slab, word) & map.old[word] & bit) != 0
         ? new Found(address, suspect.nrBytes(), slab, word, suspect.checksum())
         : null;
   }

@@ -63,8 +63,9 @@ final class WhiteObjects implements Runnable {
       pace.check();
       int word = marker.map.firstWord(slab);
       for (int end = word + marker.map.nrWords[slab]; word < end; word++) {
-        if (marker.white[word] != 0) {
-          look(slab, word, marker.white[word]);
+        long white = marker.white(slab, word);
+        if (white != 0) {
+          look(slab, word, white);
         }
       }
     }
@@ -85,7 +86,8 @@ final class WhiteObjects implements Runnable {
       for (int i = 0; i < count; i++) {
         long address = start + (first + i) * nrBytes;
         long bit = 1L << (first + i);
-        int sum = nrBytes <= COPY_BYTES ? sum(i * (int) nrBytes, (int) nrBytes) : sum(address, nrBytes);
+        int sum =
+            nrBytes <= COPY_BYTES ? sum(i * (int) nrBytes, (int) nrBytes) : sum(address, nrBytes);
         sums.addSum(sum);
         if ((known & bit) != 0 && before.sums().sum(row, bit) == sum && !before.isImmune(address)) {
           suspects.add(new Scan.Found(address, nrBytes, slab, word, sum));
@@ -99,7 +101,9 @@ final class WhiteObjects implements Runnable {
     }
   }
 
-  /** Copies the first of some neighbours and those that follow, as far as they fit; at least one. */
+  /**
+   * Copies the first of some neighbours and those that follow, as far as they fit; at least one.
+   */
   private int copyRun(long address, long nrBytes, long neighbours) {
     if (nrBytes > COPY_BYTES) {
       return 1;
