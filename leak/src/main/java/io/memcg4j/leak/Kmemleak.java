@@ -81,7 +81,6 @@ public final class Kmemleak {
   /** What the last scan found. */
   private volatile LeakReport last = NOTHING;
 
-  private volatile boolean scansStacks = true;
   private volatile int minUnrefScans = 1;
   private volatile boolean isOn = true;
   private volatile boolean isCancelled;
@@ -656,8 +655,9 @@ public final class Kmemleak {
    * <tr><td>{@code clear}</td><td>what is reported is no leak any more, but still scanned; while the
    * scanner is off: what scans have remembered is forgotten</td></tr>
    * <tr><td>{@code off}</td><td>{@link #off}</td></tr>
-   * <tr><td>{@code stack=on}, {@code stack=off}</td><td>kept and without effect: values that only
-   * live in a thread's locals are in no heap dump; see the class</td></tr>
+   * <tr><td>{@code stack=on}</td><td>refused: values that only live in a thread's locals are in no
+   * heap dump; see the class. Objects that locals refer to are</td></tr>
+   * <tr><td>{@code stack=off}</td><td>nothing: it is so</td></tr>
    * <tr><td>{@code scan=on}, {@code scan=off}</td><td>starts and stops the thread that scans
    * periodically</td></tr>
    * <tr><td>{@code scan=SECS}</td><td>the thread's period, and starts it anew; 0 stops it</td></tr>
@@ -668,8 +668,8 @@ public final class Kmemleak {
    * @param command the text
    * @return what there is to say: the report of {@code scan}, the block of {@code dump=}; else
    *     empty
-   * @throws IllegalArgumentException if it is no command, its number is none, or no block has the
-   *     address
+   * @throws IllegalArgumentException if it is no command, its number is none, no block has the
+   *     address, or stacks shall be scanned
    * @throws IllegalStateException if the scanner is off and the command is not {@code clear}
    * @throws CancellationException if {@code scan} was cancelled
    * @throws HeapDumpException if {@code scan} could not read the Java heap
@@ -696,20 +696,6 @@ public final class Kmemleak {
     } finally {
       scanning.unlock();
     }
-  }
-
-  /** See {@link #write}. */
-  void stacks(boolean on) {
-    scansStacks = on;
-  }
-
-  /**
-   * What {@code stack=} was set to.
-   *
-   * @return true at first
-   */
-  public boolean scansStacks() {
-    return scansStacks;
   }
 
   /** The thread of {@code scan=on}. */

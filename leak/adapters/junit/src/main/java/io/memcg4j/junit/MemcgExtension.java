@@ -22,9 +22,9 @@ import org.junit.platform.commons.support.AnnotationSupport;
  * for the arena: each parameter is a new shared one, closed after the test.
  *
  * <p>{@link NoLeaks} and {@link MemoryLimit} register it, and say what a test must not do; {@link
- * FailNth} and {@link FailSlab} do too, and make its allocations fail. It can
- * also be registered with {@code @ExtendWith}, or for all tests by JUnit's automatic detection. Not
- * for parameters of constructors and of {@code @BeforeAll}.
+ * FailNth} and {@link FailSlab} do too, and make its allocations fail. It can also be registered
+ * with {@code @ExtendWith}, or for all tests by JUnit's automatic detection. Not for parameters of
+ * constructors and of {@code @BeforeAll}.
  *
  * <p>Code that {@code @Timeout} runs on a thread of its own is in the test's group too, but cannot
  * use a {@code Scope} parameter, which is of the test's first thread.

@@ -63,8 +63,7 @@ final class FaultSamples {
     @Test
     @FailNth(1)
     void thrown(Kmalloc kmalloc) {
-      MemoryLimitException e =
-          assertThrows(MemoryLimitException.class, () -> kmalloc.allocate(64));
+      MemoryLimitException e = assertThrows(MemoryLimitException.class, () -> kmalloc.allocate(64));
       assertEquals(MemoryLimitException.INJECTED, e.limitedBy());
     }
 

@@ -13,13 +13,13 @@ import org.junit.jupiter.api.Test;
 final class FaultsTest {
   @Test
   void faults_samples_hitTheMethodOfTheTestAndNothingElse() {
-    Map<String, String> messages = new TreeMap<>(SampleRun.of(FaultSamples.Failing.class, Map.of()));
+    Map<String, String> messages =
+        new TreeMap<>(SampleRun.of(FaultSamples.Failing.class, Map.of()));
 
     String notCaught = String.valueOf(messages.remove("notCaught"));
     assertTrue(notCaught.contains("MemoryLimitException"), notCaught);
     String tooFew = String.valueOf(messages.remove("tooFew"));
-    assertEquals(
-        "java.lang.AssertionError: no allocation was failed: n=20 allocations=10", tooFew);
+    assertEquals("java.lang.AssertionError: no allocation was failed: n=20 allocations=10", tooFew);
     String once = String.valueOf(messages.remove("eachInvocation"));
     assertEquals("java.lang.AssertionError: no allocation was failed: n=2 allocations=1", once);
     String leak = String.valueOf(messages.remove("leaksOnFailure"));
