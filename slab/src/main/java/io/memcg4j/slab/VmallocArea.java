@@ -108,6 +108,21 @@ public sealed class VmallocArea permits LiveArea {
     return payer.group().path();
   }
 
+  /** Whether the other one shows the same place, size and payer. */
+  @Override
+  public final boolean equals(@Nullable Object other) {
+    return other instanceof VmallocArea area
+        && start == area.start
+        && nrBytes == area.nrBytes
+        && chargedBytes == area.chargedBytes
+        && payer == area.payer;
+  }
+
+  @Override
+  public final int hashCode() {
+    return Long.hashCode(start) * 31 + Long.hashCode(nrBytes);
+  }
+
   /**
    * The area as a line of {@code /proc/vmallocinfo}, with the tenant added: addresses and size
    * include the guard page there.
