@@ -78,8 +78,8 @@ public final class Kmemleak {
   private final Consumer<ScanProgress> progress;
   private final int hexDumpBytes;
 
-  /** What the last scan found. */
-  private volatile LeakReport last = NOTHING;
+  /** Written under scanning. */
+  private volatile ScanTotals totals = new ScanTotals(0, 0, NOTHING);
 
   private volatile int minUnrefScans = 1;
   private volatile boolean isOn = true;
@@ -542,6 +542,15 @@ public final class Kmemleak {
     }
   }
 
+  /**
+   * How many scans there were, and what the last one found. Does not wait for a scan.
+   *
+   * @return figures of one moment
+   */
+  public ScanTotals totals() {
+    return totals;
+  }
+
   private LeakReport scanPinned(BooleanSupplier stopped) {
     LeakEvents.LeakScan event = LeakEvents.begin();
     long start = System.nanoTime();
@@ -591,7 +600,7 @@ public final class Kmemleak {
             result.nrScannedBytes(),
             result.nrUnreadable(),
             result.nrPasses());
-    last = report;
+    totals = totals.with(report);
     List<LeakSuspect> newSuspects =
         suspects.stream().filter(suspect -> newOnes.contains(~suspect.address())).toList();
     LeakEvents.commit(event, report, newSuspects);
@@ -620,7 +629,7 @@ public final class Kmemleak {
    *     after {@code clear}
    */
   public LeakReport last() {
-    return last;
+    return totals.last();
   }
 
   /**
@@ -631,7 +640,7 @@ public final class Kmemleak {
    * @throws IllegalStateException if the allocator is closed
    */
   public String read() {
-    List<LeakSuspect> found = last.suspects();
+    List<LeakSuspect> found = totals.last().suspects();
     if (found.isEmpty()) {
       return "";
     }
@@ -686,13 +695,13 @@ public final class Kmemleak {
         // As if said two epochs ago: so that a block which takes the place of one of these since
         // the
         // scan does not inherit it.
-        known.gray(last.suspects(), tracking.epoch() - 2L);
+        known.gray(totals.last().suspects(), tracking.epoch() - 2L);
       } else {
         remembered = new Remembered();
         outside.forget();
         tracking.stop();
       }
-      last = NOTHING;
+      totals = totals.with(NOTHING, 0);
     } finally {
       scanning.unlock();
     }

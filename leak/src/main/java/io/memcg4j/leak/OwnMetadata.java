@@ -19,8 +19,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Exactly the classes that came in the same jar or folder as a floor's own, in that floor's
  * package, but for what an arena holds of its blocks, which counts as whoever holds the arena does,
- * and areas that were shown to an application.
- * Not a test's or an application's class, even in a package of that name or below it.
+ * and areas that were shown to an application. Not a test's or an application's class, even in a
+ * package of that name or below it.
  */
 final class OwnMetadata implements Predicate<String> {
   /** A class of each floor. */

@@ -405,8 +405,8 @@ public final class Vmalloc {
   // ---- look
 
   /**
-   * The area around an address. Takes no lock, while areas come and go, and makes the answer only: an
-   * area that is allocated for the whole call is found; one whose free has returned is not.
+   * The area around an address. Takes no lock, while areas come and go, and makes the answer only:
+   * an area that is allocated for the whole call is found; one whose free has returned is not.
    *
    * @param address any address, also inside an area
    * @return the area as it was at one moment of the call; null if there is none, as for a guard
