@@ -35,6 +35,7 @@ final class LeakBench implements Callable<Integer> {
   static final String LSAN = "lsan";
   static final String BOEHM = "boehm";
   static final String IDLE = "idle";
+  static final String READING = "reading";
   static final String SCANNING = "scanning";
   static final List<String> NATIVE = List.of(LSAN, BOEHM);
 
@@ -103,7 +104,8 @@ final class LeakBench implements Callable<Integer> {
         .run(
             spec.commandLine().getOut(),
             "mark/wordsN: N of 1000 words point to random objects, a tenth of which are roots; time"
-                + " and rate of what is looked into, best round; scan: from snapshot to report");
+                + " and rate of what is looked into, best round; scan: from snapshot to report;"
+                + " reading: another thread reads the same memory and nothing else");
     return Main.OK;
   }
 
@@ -116,7 +118,7 @@ final class LeakBench implements Callable<Integer> {
     for (String subject : List.of(ONE_WORKER, TWO_WORKERS, LSAN, BOEHM)) {
       steps.add(new Step(LARGE.text(), subject));
     }
-    for (String subject : List.of(IDLE, SCANNING)) {
+    for (String subject : List.of(IDLE, READING, SCANNING)) {
       steps.add(new Step(LATENCY + "/objects1000000", subject));
     }
     HEAPS.forEach(size -> steps.add(new Step(HEAP + "/" + size, ONE_WORKER)));

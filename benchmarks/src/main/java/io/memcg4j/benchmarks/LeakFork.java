@@ -8,6 +8,7 @@ import io.memcg4j.objcg.Scope;
 import io.memcg4j.slab.Kmalloc;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -60,7 +61,7 @@ final class LeakFork {
       case LeakBench.MARK -> mark(LeakGraph.Shape.parse(caseName), subject, nrRounds);
       case LeakBench.LATENCY ->
           latency(
-              subject.equals(LeakBench.SCANNING),
+              subject,
               Integer.parseInt(caseName.substring(caseName.indexOf("objects") + 7)),
               nrRounds);
       case LeakBench.REPORT ->
@@ -138,7 +139,7 @@ final class LeakFork {
 
   // ---- latency
 
-  private static Map<String, Double> latency(boolean isScanning, int nrObjects, int nrRounds)
+  private static Map<String, Double> latency(String subject, int nrObjects, int nrRounds)
       throws InterruptedException {
     try (LeakGraph graph = new LeakGraph(new LeakGraph.Shape(nrObjects, 64, 250))) {
       Kmemleak kmemleak =
@@ -147,10 +148,13 @@ final class LeakFork {
       kmemleak.scan();
       AtomicBoolean isDone = new AtomicBoolean();
       AtomicLong nrScans = new AtomicLong();
-      Thread scanner = Thread.ofPlatform().unstarted(() -> scanUntil(isDone, kmemleak, nrScans));
-      if (isScanning) {
-        scanner.start();
-      }
+      Runnable beside =
+          switch (subject) {
+            case LeakBench.SCANNING -> () -> scanUntil(isDone, kmemleak, nrScans);
+            case LeakBench.READING -> () -> readUntil(isDone, graph);
+            default -> () -> {};
+          };
+      Thread scanner = Thread.ofPlatform().start(beside);
       long[] counts;
       try {
         counts = allocate(graph, Math.min(nrRounds, MAX_LATENCY_ROUNDS));
@@ -178,6 +182,19 @@ final class LeakFork {
       }
     } catch (CancellationException e) {
       // The measurement has ended.
+    }
+  }
+
+  /** Reads all objects in the order of their addresses: what any other busy thread costs. */
+  private static void readUntil(AtomicBoolean isDone, LeakGraph graph) {
+    long sum = 0;
+    while (!isDone.get()) {
+      for (long object : graph.objects) {
+        sum += Kmalloc.MEMORY.get(ValueLayout.JAVA_LONG, object);
+      }
+    }
+    if (sum == 42) {
+      System.err.println(sum); // so that the reads are not left out
     }
   }
 

@@ -70,6 +70,7 @@ final class LeakBenchTest {
     String caseName = "latency/objects1000";
     Map<String, Double> idle = measure(caseName, LeakBench.IDLE);
     assertEquals(0, idle.getOrDefault(LeakFork.SCANS, -1.0));
+    assertEquals(0, measure(caseName, LeakBench.READING).getOrDefault(LeakFork.SCANS, -1.0));
     Map<String, Double> scanning = measure(caseName, LeakBench.SCANNING);
     assertTrue(
         scanning.getOrDefault(LeakFork.P50, 0.0) <= scanning.getOrDefault(LeakFork.MAX, 0.0),

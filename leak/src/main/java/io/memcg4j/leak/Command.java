@@ -7,11 +7,11 @@ final class Command {
   /*
    * Origin     kmemleak_write of Linux mm/kmemleak.c: order and prefixes, what is legal while it is off,
    *            and how numbers are read. EINVAL is an IllegalArgumentException, EPERM an
-   *            IllegalStateException.
+   *            IllegalStateException. stack=on is EINVAL, as what a kernel was built without.
    */
   private static final int MAX_CHARS = 63;
   private static final String LEGAL =
-      "off stack=on stack=off scan=on scan=off scan=SECS scan clear dump=ADDR";
+      "off stack=off scan=on scan=off scan=SECS scan clear dump=ADDR";
   private static final long MAX_UNSIGNED_INT = 0xFFFF_FFFFL;
   private static final long MILLIS_PER_SECOND = 1000;
   private static final int OCTAL = 8;
@@ -33,9 +33,10 @@ final class Command {
     if (text.startsWith("off")) {
       kmemleak.off();
     } else if (text.startsWith("stack=on")) {
-      kmemleak.stacks(true);
+      throw new IllegalArgumentException(
+          "invalid argument: stack=on legal=stack=off: no heap dump has what threads' locals hold");
     } else if (text.startsWith("stack=off")) {
-      kmemleak.stacks(false);
+      return "";
     } else if (text.startsWith("scan=on")) {
       kmemleak.periodic().start();
     } else if (text.startsWith("scan=off")) {

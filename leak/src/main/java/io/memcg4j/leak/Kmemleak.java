@@ -70,7 +70,7 @@ public final class Kmemleak {
   private final KnownBlocks known;
 
   // Guarded by scanning.
-  private IdTable<Suspect> remembered = new IdTable<>();
+  private Remembered remembered = new Remembered();
   private long epochBeganNanos;
   private final OutsideBlocks outside = new OutsideBlocks();
 
@@ -78,10 +78,9 @@ public final class Kmemleak {
   private final Consumer<ScanProgress> progress;
   private final int hexDumpBytes;
 
-  /** What the last scan found. */
-  private volatile LeakReport last = NOTHING;
+  /** Written under scanning. */
+  private volatile ScanTotals totals = new ScanTotals(0, 0, NOTHING);
 
-  private volatile boolean scansStacks = true;
   private volatile int minUnrefScans = 1;
   private volatile boolean isOn = true;
   private volatile boolean isCancelled;
@@ -543,6 +542,15 @@ public final class Kmemleak {
     }
   }
 
+  /**
+   * How many scans there were, and what the last one found. Does not wait for a scan.
+   *
+   * @return figures of one moment
+   */
+  public ScanTotals totals() {
+    return totals;
+  }
+
   private LeakReport scanPinned(BooleanSupplier stopped) {
     LeakEvents.LeakScan event = LeakEvents.begin();
     long start = System.nanoTime();
@@ -556,7 +564,7 @@ public final class Kmemleak {
       epochBeganNanos = System.nanoTime();
     }
     SaidOfBlocks knownSaid =
-        known.take(source.first, source.lastRanges, isOld ? epoch : 0, remembered);
+        known.take(source.first, source.lastRanges, isOld ? epoch : 0, remembered.blocks());
     Scan.Roots roots = readsJavaHeap ? this::readJavaHeap : Scan.Roots.NONE;
     Pace pace = new Pace(percent, () -> isCancelled || stopped.getAsBoolean());
     long oldBirth = isOld ? epoch - 1 : -1;
@@ -571,7 +579,7 @@ public final class Kmemleak {
         if (!suspect.isReported()) {
           newOnes.add(~one.address());
         }
-        result.suspects().put(one.address(), suspect.reported());
+        result.suspects().blocks().put(one.address(), suspect.reported());
         found.add(one);
       }
     }
@@ -592,7 +600,7 @@ public final class Kmemleak {
             result.nrScannedBytes(),
             result.nrUnreadable(),
             result.nrPasses());
-    last = report;
+    totals = totals.with(report);
     List<LeakSuspect> newSuspects =
         suspects.stream().filter(suspect -> newOnes.contains(~suspect.address())).toList();
     LeakEvents.commit(event, report, newSuspects);
@@ -621,7 +629,7 @@ public final class Kmemleak {
    *     after {@code clear}
    */
   public LeakReport last() {
-    return last;
+    return totals.last();
   }
 
   /**
@@ -632,7 +640,7 @@ public final class Kmemleak {
    * @throws IllegalStateException if the allocator is closed
    */
   public String read() {
-    List<LeakSuspect> found = last.suspects();
+    List<LeakSuspect> found = totals.last().suspects();
     if (found.isEmpty()) {
       return "";
     }
@@ -656,8 +664,9 @@ public final class Kmemleak {
    * <tr><td>{@code clear}</td><td>what is reported is no leak any more, but still scanned; while the
    * scanner is off: what scans have remembered is forgotten</td></tr>
    * <tr><td>{@code off}</td><td>{@link #off}</td></tr>
-   * <tr><td>{@code stack=on}, {@code stack=off}</td><td>kept and without effect: values that only
-   * live in a thread's locals are in no heap dump; see the class</td></tr>
+   * <tr><td>{@code stack=on}</td><td>refused: values that only live in a thread's locals are in no
+   * heap dump; see the class. Objects that locals refer to are</td></tr>
+   * <tr><td>{@code stack=off}</td><td>nothing: it is so</td></tr>
    * <tr><td>{@code scan=on}, {@code scan=off}</td><td>starts and stops the thread that scans
    * periodically</td></tr>
    * <tr><td>{@code scan=SECS}</td><td>the thread's period, and starts it anew; 0 stops it</td></tr>
@@ -668,8 +677,8 @@ public final class Kmemleak {
    * @param command the text
    * @return what there is to say: the report of {@code scan}, the block of {@code dump=}; else
    *     empty
-   * @throws IllegalArgumentException if it is no command, its number is none, or no block has the
-   *     address
+   * @throws IllegalArgumentException if it is no command, its number is none, no block has the
+   *     address, or stacks shall be scanned
    * @throws IllegalStateException if the scanner is off and the command is not {@code clear}
    * @throws CancellationException if {@code scan} was cancelled
    * @throws HeapDumpException if {@code scan} could not read the Java heap
@@ -686,30 +695,16 @@ public final class Kmemleak {
         // As if said two epochs ago: so that a block which takes the place of one of these since
         // the
         // scan does not inherit it.
-        known.gray(last.suspects(), tracking.epoch() - 2L);
+        known.gray(totals.last().suspects(), tracking.epoch() - 2L);
       } else {
-        remembered = new IdTable<>();
+        remembered = new Remembered();
         outside.forget();
         tracking.stop();
       }
-      last = NOTHING;
+      totals = totals.with(NOTHING, 0);
     } finally {
       scanning.unlock();
     }
-  }
-
-  /** See {@link #write}. */
-  void stacks(boolean on) {
-    scansStacks = on;
-  }
-
-  /**
-   * What {@code stack=} was set to.
-   *
-   * @return true at first
-   */
-  public boolean scansStacks() {
-    return scansStacks;
   }
 
   /** The thread of {@code scan=on}. */

@@ -9,7 +9,7 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /** One thread that looks into gray blocks until there are none. */
-final class MarkWorker {
+final class MarkWorker implements Runnable {
   private static final MemorySegment ALL = Memory.ALL;
   private static final int WORD = Long.BYTES;
 
@@ -17,6 +17,11 @@ final class MarkWorker {
   private static final int PIECE_BYTES = 1 << 20;
   private static final int COPY_BYTES = 1 << 16;
   private static final int SLABS_PER_REST = 32;
+
+  // Where most neighbours are gray the processor reads ahead by itself.
+  private static final int TOUCHED_OBJECTS = 40;
+  private static final int TOUCHED_BYTES = 256;
+  private static final int LINE_BYTES = 64;
   private static final int SPINS = 1000;
   private static final long WAIT_NANOS = 50_000;
 
@@ -27,100 +32,95 @@ final class MarkWorker {
   private final long min;
   private final long span;
 
+  private MarkShare share;
   private @Nullable MemorySegment copy;
   private @Nullable MemorySegment vectors;
-  private int cursor;
   private long sinceNanos;
+  private int nrVisits;
+
+  /** What was read ahead: so that reading it is not left out. */
+  long touched;
 
   long nrObjects;
   long nrBytes;
   long nrUnreadable;
 
-  MarkWorker(Marker marker, Pace pace, int firstSlab) {
+  MarkWorker(Marker marker, Pace pace, int index) {
     this.marker = marker;
     this.pace = pace;
+    share = marker.shares[index];
     map = marker.map;
     hasSpecials = !marker.specials.isEmpty();
     min = marker.min;
     span = marker.span;
-    cursor = firstSlab >>> 6;
   }
 
   /** Looks into gray blocks, and into those that become gray by it, until there are none. */
-  void drain() {
+  @Override
+  public void run() {
     sinceNanos = System.nanoTime();
     try (Arena arena = Arena.ofConfined()) {
-      do {
-        visitRanges(arena);
-        if (marker.isShared) {
-          visitSlabsWithOthers();
+      int idle = 0;
+      while (marker.nrUnderWay.get() > 0 && !marker.isAborted) {
+        if (claim()) {
+          idle = 0;
+          work(arena);
+          share.release();
+        } else if (++idle < SPINS) {
+          Thread.onSpinWait();
         } else {
-          visitSlabs();
+          pace.check();
+          LockSupport.parkNanos(this, WAIT_NANOS);
         }
-      } while (marker.hasRange());
+      }
     } finally {
       copy = null;
       vectors = null;
     }
   }
 
-  /** Makes the other workers stop. */
-  void abort() {
-    marker.isAborted = true;
+  /** Finds a share with work that nobody has: the last one, if possible. */
+  private boolean claim() {
+    if (share.claim()) {
+      return true;
+    }
+    for (MarkShare other : marker.shares) {
+      if (other.claim()) {
+        share = other;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Works until there is nothing left to do in the share. */
+  private void work(Arena arena) {
+    do {
+      visitRanges(arena);
+      visitSlabs();
+      share.flush(true);
+    } while ((share.hasMail() || marker.hasRange()) && !marker.isAborted);
   }
 
   private void visitSlabs() {
-    long[] pending = marker.pending;
-    int nrVisits = 0;
+    MarkShare mine = share;
+    long[] pending = mine.pending;
+    mine.receive();
     for (int idle = 0; idle <= pending.length && pending.length > 0; idle++) {
+      int cursor = mine.cursor;
       while (pending[cursor] != 0) {
         int bit = Long.numberOfTrailingZeros(pending[cursor]);
         pending[cursor] &= pending[cursor] - 1;
         visit(cursor * Long.SIZE + bit);
         idle = 0;
-        rest(++nrVisits);
-      }
-      cursor = cursor + 1 == pending.length ? 0 : cursor + 1;
-    }
-  }
-
-  private void visitSlabsWithOthers() {
-    int nrVisits = 0;
-    int idle = 0;
-    while (marker.active.get() > 0 && !marker.isAborted) {
-      if (visitNext()) {
-        idle = 0;
-        rest(++nrVisits);
-      } else if (++idle < SPINS) {
-        Thread.onSpinWait();
-      } else {
-        pace.check();
-        LockSupport.parkNanos(this, WAIT_NANOS);
-      }
-    }
-  }
-
-  /** Visits the next pending slab, round the whole map once. */
-  private boolean visitNext() {
-    int length = marker.pending.length;
-    for (int n = length; n > 0; n--) {
-      long bits = marker.pendingVolatile(cursor);
-      while (bits != 0) {
-        long bit = Long.lowestOneBit(bits);
-        int slab = cursor * Long.SIZE + Long.numberOfTrailingZeros(bit);
-        if (marker.claim(slab)) {
-          try {
-            visit(slab);
-          } finally {
-            marker.active.getAndDecrement();
-          }
-          return true;
+        mine.flush(false);
+        if (mine.hasMail()) {
+          mine.receive();
         }
-        bits &= ~bit;
+        rest(++nrVisits);
       }
-      cursor = cursor + 1 == length ? 0 : cursor + 1;
+      mine.cursor = cursor + 1 == pending.length ? 0 : cursor + 1;
     }
-    return false;
   }
 
   private void rest(int nrVisits) {
@@ -135,8 +135,13 @@ final class MarkWorker {
     long objectBytes = map.objectBytes[slab];
     long stride = objectBytes << map.wordShift(slab);
     long address = map.slabBase(slab);
+    long[] gray = share.gray;
+    if (objectBytes <= TOUCHED_BYTES) {
+      touch(gray, word, end, address, objectBytes, stride);
+    }
     for (; word < end; word++, address += stride) {
-      long bits = takeGray(word);
+      long bits = gray[word];
+      gray[word] = 0;
       while (bits != 0) {
         // Neighbours are read as one.
         int first = Long.numberOfTrailingZeros(bits);
@@ -158,13 +163,24 @@ final class MarkWorker {
     }
   }
 
-  private long takeGray(int word) {
-    if (marker.isShared) {
-      return marker.takeGray(word);
+  /**
+   * Reads a word of each object where few are gray: without anything that depends on what is read,
+   * so that the processor waits for many at a time.
+   */
+  private void touch(long[] gray, int word, int end, long address, long objectBytes, long stride) {
+    long sum = 0;
+    for (; word < end; word++, address += stride) {
+      long bits = gray[word];
+      if (Long.bitCount(bits) <= TOUCHED_OBJECTS) {
+        for (; bits != 0; bits &= bits - 1) {
+          long object = address + Long.numberOfTrailingZeros(bits) * objectBytes;
+          for (long offset = 0; offset < objectBytes; offset += LINE_BYTES) {
+            sum += ALL.get(JAVA_LONG_UNALIGNED, object + offset);
+          }
+        }
+      }
     }
-    long bits = marker.gray[word];
-    marker.gray[word] = 0;
-    return bits;
+    touched += sum;
   }
 
   private void visitSpecial(long object, long objectBytes) {
@@ -194,7 +210,7 @@ final class MarkWorker {
 
   /** Looks at memory of slabs; everything that a word needs is in locals. */
   private void scan(long address, int nrWords) {
-    Marker to = marker;
+    MarkShare to = share;
     long lowest = min;
     long length = span;
     long base = map.base;
@@ -208,7 +224,7 @@ final class MarkWorker {
       long offset = value - base;
       if (Long.compareUnsigned(offset, rangeBytes) >= 0) {
         if (Long.compareUnsigned(value - lowest, length) < 0) {
-          to.mark(value, 0, 0);
+          marker.markRange(value, 0, 0);
         }
         continue;
       }
@@ -233,6 +249,20 @@ final class MarkWorker {
   }
 
   // ---- outside the slabs
+
+  private void mark(long value, long holder, long holderEnd) {
+    int slab = map.findSlab(value);
+    if (slab < 0) {
+      marker.markRange(value, holder, holderEnd);
+      return;
+    }
+    long index = map.indexOf(slab, value);
+    int word = map.wordOf(slab, index);
+    long bit = map.bitOf(slab, index);
+    if ((share.white[word] & bit) != 0) {
+      share.markObject(slab, word, bit);
+    }
+  }
 
   private void visitRanges(Arena arena) {
     for (int range = marker.takeRange(); range >= 0; range = marker.takeRange()) {
@@ -281,7 +311,7 @@ final class MarkWorker {
       for (long offset = 0; copied - offset >= WORD; offset += WORD) {
         long value = into.get(JAVA_LONG, offset);
         if (Long.compareUnsigned(value - min, span) < 0) {
-          marker.mark(value, start, rangeEnd);
+          mark(value, start, rangeEnd);
         }
       }
       sinceNanos = pace.rest(sinceNanos);

@@ -1,7 +1,5 @@
 package io.memcg4j.leak;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -11,33 +9,27 @@ import org.jspecify.annotations.Nullable;
  */
 final class Marker {
   /*
-   * Layout     white, gray: a bit per object, in the words of the map. pending: a bit per slab that has
-   *            gray objects. Slabs are visited in the order of their addresses, round and round, so
-   *            that a visit finds many gray objects and reads their memory forward.
-   * Invariant  a block is in one of: white; gray, and then its slab is pending or being visited; done.
-   *            active = slabs that are pending or being visited, while workers run.
-   * Ordering   a worker that marks: gray, then pending. One that visits: clears pending, then takes
-   *            gray. All volatile, so either the visit takes the gray bit or pending is set after it
-   *            (VisitStress). active is raised before pending is set and lowered after the visit, so it
-   *            is 0 only when nothing is left. One worker alone writes plainly.
-   * Locks      none. Blocks' memory is read as it is, while others write, free and allocate it: slab
-   *            address space stays mapped as long as its allocator is open.
+   * Layout     the slabs are shared out (MarkShare), one share for each worker; ranges are not.
+   * Invariant  nrUnderWay = shares that are held or ready + batches that are in an inbox, and never
+   *            less meanwhile: once it is 0 there is nothing left to do, and nobody to make more.
+   * Ordering   a batch is counted before it can be seen, and until the holder of its share has made its
+   *            objects gray; the holder counts until it has sent what it passes on (MarkEndStress).
+   * Locks      this, for the ranges. Blocks' memory is read as it is, while others write, free and
+   *            allocate it: slab address space stays mapped as long as its allocator is open.
    * Not        that a pointer is seen which is moved from memory not yet read to memory already read.
    * guaranteed Who reports a leak looks twice.
    * Origin     the colours and the rules for words are kmemleak's; gray bits per slab instead of a list
    *            of objects are this project's.
    */
-  private static final VarHandle LONGS = MethodHandles.arrayElementVarHandle(long[].class);
-
   final HeapMap map;
   final RangeMap ranges;
   final Specials specials;
-  final boolean isShared;
+  final MarkShare[] shares;
 
-  final long[] white;
-  final long[] gray;
-  final long[] pending;
-  final AtomicInteger active = new AtomicInteger();
+  /** Of each group of slabs: the number of its share, less than 64. */
+  private final byte[] shareOfGroup;
+
+  final AtomicInteger nrUnderWay = new AtomicInteger();
   volatile boolean isAborted;
 
   /** Of each range: references counted, and whether it is done. Guarded by this. */
@@ -55,16 +47,20 @@ final class Marker {
   /**
    * All blocks white, those that need no reference gray.
    *
-   * @param isShared whether more than one worker will mark
+   * @param nrShares how many workers will mark
    */
-  Marker(HeapMap map, RangeMap ranges, Specials specials, boolean isShared) {
+  Marker(HeapMap map, RangeMap ranges, Specials specials, int nrShares) {
     this.map = map;
     this.ranges = ranges;
     this.specials = specials;
-    this.isShared = isShared;
-    white = map.live.clone();
-    gray = new long[white.length];
-    pending = new long[(map.nrSlabs() + Long.SIZE - 1) / Long.SIZE];
+    shares = new MarkShare[nrShares];
+    shareOfGroup = new byte[(map.nrSlabs() + Long.SIZE - 1) >>> MarkShare.GROUP_SHIFT];
+    for (int group = 0; group < shareOfGroup.length; group++) {
+      shareOfGroup[group] = (byte) (group % nrShares);
+    }
+    for (int i = 0; i < nrShares; i++) {
+      shares[i] = new MarkShare(this, i, shareOfGroup, nrShares);
+    }
     counts = new int[ranges.size()];
     min = Math.min(map.base, ranges.min());
     span = Math.max(map.base + map.rangeBytes, ranges.max()) - min;
@@ -89,8 +85,12 @@ final class Marker {
     long index = map.indexOf(slab, address);
     switch (attributes.colour) {
       case WHITE -> {}
-      case GRAY -> markObject(slab, map.wordOf(slab, index), map.bitOf(slab, index));
-      case BLACK -> white[map.wordOf(slab, index)] &= ~map.bitOf(slab, index);
+      case GRAY -> grayObjects(slab, map.wordOf(slab, index), map.bitOf(slab, index));
+      case BLACK -> {
+        for (MarkShare share : shares) {
+          share.white[map.wordOf(slab, index)] &= ~map.bitOf(slab, index);
+        }
+      }
     }
   }
 
@@ -104,7 +104,7 @@ final class Marker {
     }
   }
 
-  /** A word that may be a pointer, found in {@code [holder, holderEnd)}. */
+  /** A word that may be a pointer, found in {@code [holder, holderEnd)}, while no worker runs. */
   void mark(long value, long holder, long holderEnd) {
     long offset = value - map.base;
     if (Long.compareUnsigned(offset, map.rangeBytes) >= 0) {
@@ -127,66 +127,46 @@ final class Marker {
     int shift = (int) words; // a shift takes the low six bits only
     int word = (int) (words >>> HeapMap.SHIFT_BITS) + (int) (index >>> shift);
     long bit = 1L << (index & ((1L << shift) - 1));
-    // Racy: it may still look white after another worker's mark; markObject looks again.
-    if ((white[word] & bit) != 0) {
-      markObject(slab, word, bit);
+    MarkShare share = shareOf(slab);
+    if ((share.white[word] & bit) != 0) {
+      share.markObject(slab, word, bit);
     }
   }
 
-  void markObject(int slab, int word, long bit) {
-    if (!isShared) {
-      white[word] &= ~bit;
-      gray[word] |= bit;
-      pending[slab >>> 6] |= 1L << slab;
-    } else if (((long) LONGS.getAndBitwiseAnd(white, word, ~bit) & bit) != 0) {
-      LONGS.getAndBitwiseOr(gray, word, bit);
-      setPending(slab);
-    }
+  /** The share that a slab is in. */
+  MarkShare shareOf(int slab) {
+    return shares[shareOfGroup[slab >>> MarkShare.GROUP_SHIFT]];
   }
 
-  private void setPending(int slab) {
-    long bit = 1L << slab;
-    if (((long) LONGS.getVolatile(pending, slab >>> 6) & bit) == 0) {
-      active.getAndIncrement();
-      if (((long) LONGS.getAndBitwiseOr(pending, slab >>> 6, bit) & bit) != 0) {
-        active.getAndDecrement();
-      }
-    }
+  /** Objects of a word that are white, while no worker runs. */
+  long white(int slab, int word) {
+    return shareOf(slab).white[word];
   }
 
-  /** Of a worker that shares: takes a slab out of those that are pending; false if it is not. */
-  boolean claim(int slab) {
-    long bit = 1L << slab;
-    return ((long) LONGS.getAndBitwiseAnd(pending, slab >>> 6, ~bit) & bit) != 0;
-  }
-
-  /** Of a worker that shares, after a claim: the objects of a word to look into. */
-  long takeGray(int word) {
-    return (long) LONGS.getVolatile(gray, word) == 0 ? 0 : (long) LONGS.getAndSet(gray, word, 0L);
-  }
-
-  /** Before workers share: active is what pending says. */
+  /** Before workers run: there may be work in every share. */
   void startWorkers() {
-    int nrPending = 0;
-    for (long bits : pending) {
-      nrPending += Long.bitCount(bits);
+    nrUnderWay.set(shares.length);
+    for (MarkShare share : shares) {
+      share.isReady = true;
     }
-    active.set(nrPending);
   }
 
-  /** Slabs that are pending, 64 from the one of a number. */
-  long pendingVolatile(int index) {
-    return (long) LONGS.getVolatile(pending, index);
+  /** Makes all workers stop. */
+  void abort() {
+    isAborted = true;
   }
 
-  /** Makes white objects of a word gray, by one thread while no worker runs. */
+  /**
+   * Makes white objects of a word gray, while no worker runs; by one thread for a group of slabs.
+   */
   void grayObjects(int slab, int word, long bits) {
-    white[word] &= ~bits;
-    gray[word] |= bits;
-    pending[slab >>> 6] |= 1L << slab;
+    MarkShare share = shareOf(slab);
+    share.white[word] &= ~bits;
+    share.gray[word] |= bits;
+    share.pending[slab >>> MarkShare.GROUP_SHIFT] |= 1L << slab;
   }
 
-  private void markRange(long value, long holder, long holderEnd) {
+  void markRange(long value, long holder, long holderEnd) {
     if (value >= holder && value < holderEnd) {
       return;
     }

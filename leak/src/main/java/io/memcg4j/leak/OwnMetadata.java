@@ -18,8 +18,9 @@ import org.jspecify.annotations.Nullable;
  * references to it.
  *
  * <p>Exactly the classes that came in the same jar or folder as a floor's own, in that floor's
- * package, but for what an arena holds of its blocks, which counts as whoever holds the arena does.
- * Not a test's or an application's class, even in a package of that name or below it.
+ * package, but for what an arena holds of its blocks, which counts as whoever holds the arena does,
+ * and areas that were shown to an application. Not a test's or an application's class, even in a
+ * package of that name or below it.
  */
 final class OwnMetadata implements Predicate<String> {
   /** A class of each floor. */
@@ -27,10 +28,11 @@ final class OwnMetadata implements Predicate<String> {
       List.of(CpuSlot.class, MemCgroup.class, ObjCgroup.class, Kmalloc.class, HeapRoots.class);
 
   /**
-   * What only somebody who holds an arena leads to: it is what the arena will free. Not a list that
-   * the floor keeps.
+   * What is made for somebody who asks, or what only somebody who holds an arena leads to: it is
+   * what the arena will free. Nothing that the floor keeps.
    */
-  private static final Set<String> HANDLES = Set.of("io.memcg4j.slab.ConfinedArena$Held");
+  private static final Set<String> HANDLES =
+      Set.of("io.memcg4j.slab.ConfinedArena$Held", "io.memcg4j.slab.VmallocArea");
 
   private final Map<String, Class<?>> floorOfPackage = new HashMap<>();
   private final Map<String, Boolean> known = new HashMap<>();

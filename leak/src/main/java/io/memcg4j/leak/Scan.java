@@ -5,7 +5,6 @@ import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
-import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
 /** One scan: marks from the roots, and tells which blocks nobody refers to. */
@@ -21,9 +20,6 @@ final class Scan {
    * guaranteed
    * Origin     the steps of kmemleak's scan, with the confirmation of 2026.
    */
-  private static final int CHECK_INTERVAL = 1 << 12;
-  private static final long MAX_PIECE_BYTES = 1L << 30;
-
   /** Where references come from that are in no block. */
   interface Roots {
     /** Calls the sink with every word in {@code [min, max)} that may be a reference. */
@@ -43,7 +39,7 @@ final class Scan {
   /** Work done and blocks found. */
   record Result(
       List<Found> found,
-      IdTable<Suspect> suspects,
+      Remembered suspects,
       HeapRoots heapRoots,
       long markNanos,
       long nrBlocks,
@@ -60,14 +56,14 @@ final class Scan {
   private final Marker.Specials specials;
   private final Pace pace;
   private final int nrWorkers;
-  private final IdTable<Suspect> before;
+  private final Remembered before;
   private final long oldBirth;
 
   private final long startNanos = System.nanoTime();
-  private final CRC32C crc = new CRC32C();
   private Consumer<ScanProgress> progress = step -> {};
   private int nrPasses = 1;
   private HeapRoots heapRoots = HeapRoots.NONE;
+  private Checksums sums = Checksums.NONE;
   private long markNanos;
   private long nrScanned;
   private long nrScannedBytes;
@@ -85,7 +81,7 @@ final class Scan {
       Marker.Specials specials,
       Pace pace,
       int nrWorkers,
-      IdTable<Suspect> before,
+      Remembered before,
       long oldBirth) {
     this.source = source;
     this.roots = roots;
@@ -140,15 +136,22 @@ final class Scan {
       remembered.put(
           one.address(), new Suspect(one.checksum(), nrUnreferenced, reported, sinceNanos));
     }
-    before.forEach((address, last) -> {
-      if (last.isReported() && !remembered.contains(address) && isStillThere(first, address)) {
-        remembered.put(address, last.withoutChecksum());
-      }
-    });
+    before
+        .blocks()
+        .forEach((address, last) -> {
+          if (last.isReported() && !remembered.contains(address)) {
+            if (sums.contains(address)) {
+              long sinceNanos = isOld ? last.sinceNanos() : startNanos;
+              remembered.put(address, new Suspect(sums.sumAt(address), 0, true, sinceNanos));
+            } else if (isStillThere(first, address)) {
+              remembered.put(address, last.withoutChecksum());
+            }
+          }
+        });
     long nrBlocks = first.map.nrLive() + first.ranges.size();
     return new Result(
         found,
-        remembered,
+        new Remembered(sums, remembered),
         heapRoots,
         markNanos,
         nrBlocks,
@@ -159,7 +162,7 @@ final class Scan {
   }
 
   private Marker marker() {
-    return new Marker(source.map(), source.ranges(), specials, nrWorkers > 1);
+    return new Marker(source.map(), source.ranges(), specials, nrWorkers);
   }
 
   private void markFromRoots(Marker marker) {
@@ -181,19 +184,10 @@ final class Scan {
     pace.check();
     List<MarkWorker> workers = new ArrayList<>();
     for (int i = 0; i < nrWorkers; i++) {
-      int firstSlab = (int) ((long) marker.map.nrSlabs() * i / nrWorkers);
-      workers.add(new MarkWorker(marker, pace, firstSlab));
+      workers.add(new MarkWorker(marker, pace, i));
     }
-    if (marker.isShared) {
-      marker.startWorkers();
-      Workers.run(workers);
-      // Ranges found at the very end by one worker after the others had gone.
-      while (marker.hasRange() || marker.active.get() > 0) {
-        workers.getFirst().drain();
-      }
-    } else {
-      workers.getFirst().drain();
-    }
+    marker.startWorkers();
+    Workers.run(workers, marker::abort);
     for (MarkWorker worker : workers) {
       nrScanned += worker.nrObjects;
       nrScannedBytes += worker.nrBytes;
@@ -204,37 +198,11 @@ final class Scan {
   /** What stays white here is suspect, unless something that turns gray here refers to it. */
   private List<Found> grayTheYoungAndChanged(
       Marker marker, boolean isOld, IdTable<Suspect> remembered) {
+    List<WhiteObjects> stretches = WhiteObjects.stretches(marker, pace, before, isOld, nrWorkers);
+    Workers.run(stretches, () -> {});
+    sums = Checksums.of(stretches.stream().map(stretch -> stretch.sums).toList(), startNanos);
     List<Found> suspects = new ArrayList<>();
-    HeapMap map = marker.map;
-    long nrLooked = 0;
-    for (int slab = 0; slab < map.nrSlabs(); slab++) {
-      int first = map.firstWord(slab);
-      for (int word = first; word < first + map.nrWords[slab]; word++) {
-        long white = marker.white[word];
-        if (white == 0) {
-          continue;
-        }
-        long old = isOld ? map.old[word] : 0;
-        long gray = 0;
-        for (long bits = white; bits != 0; bits &= bits - 1) {
-          if ((nrLooked++ & (CHECK_INTERVAL - 1)) == 0) {
-            pace.check();
-          }
-          long bit = Long.lowestOneBit(bits);
-          long address = map.address(slab, word, Long.numberOfTrailingZeros(bits));
-          long nrBytes = map.objectBytes[slab];
-          int checksum = checksum(address, nrBytes);
-          if (isUnchanged(address, checksum, (old & bit) != 0, remembered)) {
-            suspects.add(new Found(address, nrBytes, slab, word, checksum));
-          } else {
-            gray |= bit;
-          }
-        }
-        if (gray != 0) {
-          marker.grayObjects(slab, word, gray);
-        }
-      }
-    }
+    stretches.forEach(stretch -> suspects.addAll(stretch.suspects));
     for (int range = 0; range < marker.ranges.size(); range++) {
       addRange(marker, range, remembered, suspects);
     }
@@ -257,24 +225,15 @@ final class Scan {
     }
   }
 
-  /** Compares with the last scan's checksum, and remembers this one's. */
+  /** Compares the checksum of a range with the last scan's, and remembers this one's. */
   private boolean isUnchanged(
       long address, int checksum, boolean isOld, IdTable<Suspect> remembered) {
-    Suspect last = before.get(address);
+    Suspect last = before.blocks().get(address);
     boolean unchanged = last != null && last.isOf(checksum);
     boolean reported = last != null && last.isReported();
     long sinceNanos = last != null && isOld ? last.sinceNanos() : startNanos;
     remembered.put(address, new Suspect(checksum, 0, reported, sinceNanos));
     return isOld && unchanged;
-  }
-
-  private int checksum(long address, long nrBytes) {
-    crc.reset();
-    for (long done = 0; done < nrBytes; done += MAX_PIECE_BYTES) {
-      long piece = Math.min(MAX_PIECE_BYTES, nrBytes - done);
-      crc.update(Memory.ALL.asSlice(address + done, piece).asByteBuffer());
-    }
-    return (int) crc.getValue();
   }
 
   /** Whether the block at an address is the one that was there in the last scan. */
@@ -293,7 +252,7 @@ final class Scan {
       return marker.isWhiteRange(block.word());
     }
     long index = marker.map.indexOf(block.slab(), block.address());
-    return (marker.white[block.word()] & marker.map.bitOf(block.slab(), index)) != 0;
+    return (marker.white(block.slab(), block.word()) & marker.map.bitOf(block.slab(), index)) != 0;
   }
 
   /** The block as the second pass sees it, if it is still the same one and still white. */
@@ -317,7 +276,7 @@ final class Scan {
     long index = map.indexOf(slab, address);
     int word = map.wordOf(slab, index);
     long bit = map.bitOf(slab, index);
-    return (second.white[word] & map.old[word] & bit) != 0
+    return (second.white(slab, word) & map.old[word] & bit) != 0
         ? new Found(address, suspect.nrBytes(), slab, word, suspect.checksum())
         : null;
   }

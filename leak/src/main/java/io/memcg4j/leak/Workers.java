@@ -6,26 +6,27 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
-/** Runs marking on some threads: the caller's and as many more as are needed. */
+/** Runs parts of a scan on some threads: the caller's and as many more as are needed. */
 final class Workers {
   private Workers() {}
 
   /**
    * Returns when all are done.
    *
+   * @param abort makes the others stop when one has failed
    * @throws CancellationException if a worker was cancelled
    */
-  static void run(List<MarkWorker> workers) {
+  static void run(List<? extends Runnable> workers, Runnable abort) {
     AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     List<Thread> threads = new ArrayList<>();
-    for (MarkWorker worker : workers.subList(1, workers.size())) {
+    for (Runnable worker : workers.subList(1, workers.size())) {
       threads.add(
           Thread.ofPlatform()
               .daemon()
               .name("memcg4j-leak-scan")
-              .start(() -> drain(worker, failure)));
+              .start(() -> run(worker, abort, failure)));
     }
-    drain(workers.getFirst(), failure);
+    run(workers.getFirst(), abort, failure);
     boolean interrupted = false;
     for (Thread thread : threads) {
       while (true) {
@@ -47,12 +48,13 @@ final class Workers {
     }
   }
 
-  private static void drain(MarkWorker worker, AtomicReference<@Nullable Throwable> failure) {
+  private static void run(
+      Runnable worker, Runnable abort, AtomicReference<@Nullable Throwable> failure) {
     try {
-      worker.drain();
+      worker.run();
     } catch (RuntimeException | Error e) {
       // The others stop too: a slab that nobody finishes keeps them waiting.
-      worker.abort();
+      abort.run();
       failure.compareAndSet(null, e);
     }
   }

@@ -2,6 +2,7 @@ package io.memcg4j.leak;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.memcg4j.memcg.MemCgroup;
@@ -19,12 +20,16 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
-/** Scans while threads allocate, free and move pointers: nothing that is held is reported. */
+/**
+ * Scans while threads allocate, free and move pointers: nothing that is held is reported. For as
+ * long as {@code memcg4j.churn.seconds} says; an hour with {@code -Pproof}.
+ */
 final class ChurnTest {
   private static final int NR_THREADS = 4;
   private static final int NR_SLOTS = 512;
   private static final int NR_POINTERS = 32;
-  private static final int NR_SCANS = 5;
+  private static final int MIN_SCANS = 5;
+  private static final long NR_SECONDS = Long.getLong("memcg4j.churn.seconds", 5);
 
   private final MemCgroup root = MemCgroup.root();
   private final Kmalloc kmalloc = Kmalloc.builder(root).build();
@@ -125,10 +130,12 @@ final class ChurnTest {
         churners.add(threads.submit(() -> churn(thread, seed + thread)));
       }
       try {
-        for (int i = 0; i < NR_SCANS; i++) {
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(NR_SECONDS);
+        for (int i = 0; i < MIN_SCANS || System.nanoTime() < end; i++) {
           LeakReport report = kmemleak.scan();
           assertEquals(List.of(), report.suspects(), () -> "seed=" + seed);
           assertTrue(i == 0 || report.nrScanned() > 0, () -> "seed=" + seed + " " + report);
+          churners.forEach(churner -> assertFalse(churner.isDone(), () -> "seed=" + seed));
         }
       } finally {
         isOver = true;

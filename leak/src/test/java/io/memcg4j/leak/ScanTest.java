@@ -26,7 +26,7 @@ final class ScanTest {
   private final FakeHeap heap = new FakeHeap(64);
   private final List<Long> javaHeap = new ArrayList<>();
   private final TreeMap<Long, Attributes> said = new TreeMap<>();
-  private IdTable<Suspect> remembered = new IdTable<>();
+  private Remembered remembered = new Remembered();
   private long scanNumber;
   private int nrWorkers = 1;
 
@@ -422,7 +422,7 @@ final class ScanTest {
               return HeapRoots.NONE;
             };
         Scan.Result prime =
-            new Scan(graph, from, specials, FULL, workers, new IdTable<>(), 0).run(true);
+            new Scan(graph, from, specials, FULL, workers, new Remembered(), 0).run(true);
         graph.age();
         Scan.Result result =
             new Scan(graph, from, specials, FULL, workers, prime.suspects(), 1).run(true);

@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.AfterEach;
@@ -178,9 +179,18 @@ final class SourcesTest {
     try (Scope scope = heap.web.enter()) {
       Set<Long> leaked = new TreeSet<>();
       leaked.add(~heap.kmalloc.vmalloc().allocate(10_000));
+      long shown = ~heap.kmalloc.vmalloc().allocate(9000);
       leaked.add(~heap.kmalloc.percpu().allocate(64));
       leaked.add(~guarded());
+      leaked.add(~heap.kmalloc.vmalloc().allocate(11_000));
       held.add(heap.kmalloc.vmalloc().allocateSegment(5000));
+      Vmalloc areas = heap.kmalloc.vmalloc();
+      held.add(Objects.requireNonNull(areas.find(areas.allocate(7000))));
+      areas.forEach(area -> {
+        if (area.nrBytes() == 9000) {
+          held.add(area);
+        }
+      });
       held.add(new long[] {heap.kmalloc.percpu().allocate(32), guarded()});
       Arena confined = AccountedArena.ofConfined(heap.kmalloc);
       Arena shared = AccountedArena.ofShared(heap.kmalloc);
@@ -195,6 +205,8 @@ final class SourcesTest {
       LeakReport report = withHeap.scan();
       assertEquals(leaked, hidden(report), report::toString);
       held.clear();
+      withHeap.scan();
+      assertTrue(hidden(withHeap.scan()).contains(shown), "held by what forEach had shown");
       confined.close();
       shared.close();
     }

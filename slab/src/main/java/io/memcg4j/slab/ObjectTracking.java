@@ -214,7 +214,7 @@ public final class ObjectTracking {
   public void forEachOutside(Consumer<LiveBlock> visitor) {
     Vmalloc areas = allocator.areasIfMade();
     if (areas != null) {
-      areas.forEach(area ->
+      areas.forEachLive(area ->
           visitor.accept(
               new LiveBlock(
                   area.start(),

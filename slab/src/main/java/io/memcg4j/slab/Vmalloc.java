@@ -198,7 +198,7 @@ public final class Vmalloc {
     if (run == null) {
       return refused(payer.group(), nrBytes, flags);
     }
-    run.setArea(new VmallocArea(run.base, nrBytes, chargeBytes, space.pageBytes(), payer, caller));
+    run.setArea(new LiveArea(run.base, nrBytes, chargeBytes, space.pageBytes(), payer, caller));
     return run.base;
   }
 
@@ -266,9 +266,9 @@ public final class Vmalloc {
     }
     VmallocRun run = runOf("reallocation", address);
     checkSize(nrBytes);
-    VmallocArea area = take("reallocation", address, run, Taken.FOR_RESIZE);
+    LiveArea area = take("reallocation", address, run, Taken.FOR_RESIZE);
     // Until it has an area again that is not resizing() nobody else can free or move it.
-    VmallocArea now = area;
+    LiveArea now = area;
     try {
       now = resized(run, area, nrBytes, flags);
     } finally {
@@ -296,7 +296,7 @@ public final class Vmalloc {
   }
 
   /** The area in its new size; the same one if its payer is refused; null if it has to move. */
-  private @Nullable VmallocArea resized(VmallocRun run, VmallocArea area, long nrBytes, int flags) {
+  private @Nullable LiveArea resized(VmallocRun run, LiveArea area, long nrBytes, int flags) {
     long newBytes = space.roundUp(nrBytes);
     long more = newBytes - area.chargedBytes();
     if (more < 0) {
@@ -337,7 +337,7 @@ public final class Vmalloc {
       return;
     }
     VmallocRun run = runOf("free", address);
-    VmallocArea area = take("free", address, run, Taken.FOR_FREE);
+    LiveArea area = take("free", address, run, Taken.FOR_FREE);
     charger.uncharge(area.payer(), area.chargedBytes());
     space.retire(run);
     wakePurge.run();
@@ -362,8 +362,8 @@ public final class Vmalloc {
   }
 
   /** The area of a run, taken away from everybody else; only one caller gets it. */
-  private static VmallocArea take(String what, long address, VmallocRun run, Taken how) {
-    VmallocArea area = run.area();
+  private static LiveArea take(String what, long address, VmallocRun run, Taken how) {
+    LiveArea area = run.area();
     if (area == null) {
       throw badAddress("double free: " + what, address, run, null);
     }
@@ -390,7 +390,7 @@ public final class Vmalloc {
   }
 
   private static IllegalArgumentException badAddress(
-      String reason, long address, VmallocRun run, @Nullable VmallocArea area) {
+      String reason, long address, VmallocRun run, @Nullable LiveArea area) {
     return new IllegalArgumentException(
         String.format(
             Locale.ROOT,
@@ -405,8 +405,8 @@ public final class Vmalloc {
   // ---- look
 
   /**
-   * The area around an address. Takes no lock and allocates nothing, while areas come and go: an
-   * area that is allocated for the whole call is found; one whose free has returned is not.
+   * The area around an address. Takes no lock, while areas come and go, and makes the answer only:
+   * an area that is allocated for the whole call is found; one whose free has returned is not.
    *
    * @param address any address, also inside an area
    * @return the area as it was at one moment of the call; null if there is none, as for a guard
@@ -414,8 +414,8 @@ public final class Vmalloc {
    */
   public @Nullable VmallocArea find(long address) {
     VmallocRun run = space.find(address);
-    VmallocArea area = run == null ? null : run.area();
-    return area != null && area.contains(address) ? area : null;
+    LiveArea area = run == null ? null : run.area();
+    return area != null && area.contains(address) ? area.shown() : null;
   }
 
   /**
@@ -427,7 +427,7 @@ public final class Vmalloc {
    */
   public long usableSize(long address) {
     VmallocRun run = runOf("size", address);
-    VmallocArea area = run.area();
+    LiveArea area = run.area();
     if (area == null) {
       throw badAddress("use after free", address, run, null);
     }
@@ -450,8 +450,12 @@ public final class Vmalloc {
    * @param visitor is called for each area, without any lock
    */
   public void forEach(Consumer<? super VmallocArea> visitor) {
+    forEachLive(area -> visitor.accept(area.shown()));
+  }
+
+  void forEachLive(Consumer<LiveArea> visitor) {
     space.forEach(run -> {
-      VmallocArea area = run.area();
+      LiveArea area = run.area();
       if (area != null) {
         visitor.accept(area);
       }
@@ -467,7 +471,7 @@ public final class Vmalloc {
   public String vmallocinfo() {
     StringBuilder text = new StringBuilder();
     space.forEach(run -> {
-      VmallocArea area = run.area();
+      LiveArea area = run.area();
       if (area != null) {
         text.append(area).append('\n');
       } else if (space.isLazy(run)) {

@@ -6,9 +6,10 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * An allocated area of {@link Vmalloc}, as it was at one moment: immutable, and of use also after
- * the area was freed, though it says nothing about that.
+ * the area was freed, though it says nothing about that. For a leak scan, who holds it holds the
+ * area.
  */
-public final class VmallocArea {
+public sealed class VmallocArea permits LiveArea {
   private static final int PAGE_SHIFT = 12;
 
   private final long start;
@@ -17,7 +18,6 @@ public final class VmallocArea {
   private final long guardBytes;
   private final ObjCgroup payer;
   private final StackWalker.@Nullable StackFrame caller;
-  private final boolean resizing;
 
   VmallocArea(
       long start,
@@ -26,37 +26,17 @@ public final class VmallocArea {
       long guardBytes,
       ObjCgroup payer,
       StackWalker.@Nullable StackFrame caller) {
-    this(start, nrBytes, chargedBytes, guardBytes, payer, caller, false);
-  }
-
-  private VmallocArea(
-      long start,
-      long nrBytes,
-      long chargedBytes,
-      long guardBytes,
-      ObjCgroup payer,
-      StackWalker.@Nullable StackFrame caller,
-      boolean resizing) {
     this.start = start;
     this.nrBytes = nrBytes;
     this.chargedBytes = chargedBytes;
     this.guardBytes = guardBytes;
     this.payer = payer;
     this.caller = caller;
-    this.resizing = resizing;
   }
 
-  /** The same area while a reallocation is at work on it, which nobody else may change then. */
-  VmallocArea resizing() {
-    return new VmallocArea(start, nrBytes, chargedBytes, guardBytes, payer, caller, true);
-  }
-
-  VmallocArea resized(long newBytes, long newChargedBytes) {
-    return new VmallocArea(start, newBytes, newChargedBytes, guardBytes, payer, caller);
-  }
-
-  boolean isResizing() {
-    return resizing;
+  /** The same in a size of its own kind, or as another kind. */
+  VmallocArea(VmallocArea from, long nrBytes, long chargedBytes) {
+    this(from.start, nrBytes, chargedBytes, from.guardBytes, from.payer, from.caller);
   }
 
   ObjCgroup payer() {
@@ -126,6 +106,21 @@ public final class VmallocArea {
    */
   public String tenant() {
     return payer.group().path();
+  }
+
+  /** Whether the other one shows the same place, size and payer. */
+  @Override
+  public final boolean equals(@Nullable Object other) {
+    return other instanceof VmallocArea area
+        && start == area.start
+        && nrBytes == area.nrBytes
+        && chargedBytes == area.chargedBytes
+        && payer == area.payer;
+  }
+
+  @Override
+  public final int hashCode() {
+    return Long.hashCode(start) * 31 + Long.hashCode(nrBytes);
   }
 
   /**

@@ -18,7 +18,7 @@ final class VmallocRun {
    *            reallocation that for its resizing() form; hence of two only one goes on.
    */
   private static final VarHandle AREA =
-      fieldVarHandle(lookup(), "area", VarHandle.class, VmallocRun.class, VmallocArea.class);
+      fieldVarHandle(lookup(), "area", VarHandle.class, VmallocRun.class, LiveArea.class);
 
   final long base;
 
@@ -31,22 +31,22 @@ final class VmallocRun {
   /** Waits for the purge; racy, for the list of areas only. */
   volatile boolean lazy;
 
-  private volatile @Nullable VmallocArea area;
+  private volatile @Nullable LiveArea area;
 
   VmallocRun(long base, long capacityBytes) {
     this.base = base;
     this.capacityBytes = capacityBytes;
   }
 
-  @Nullable VmallocArea area() {
+  @Nullable LiveArea area() {
     return area;
   }
 
-  void setArea(VmallocArea live) {
+  void setArea(LiveArea live) {
     area = live;
   }
 
-  boolean casArea(VmallocArea expected, @Nullable VmallocArea next) {
+  boolean casArea(LiveArea expected, @Nullable LiveArea next) {
     return AREA.compareAndSet(this, expected, next);
   }
 }

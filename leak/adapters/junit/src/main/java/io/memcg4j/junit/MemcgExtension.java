@@ -21,9 +21,10 @@ import org.junit.platform.commons.support.AnnotationSupport;
  * and of its {@code @BeforeEach} and {@code @AfterEach} methods. All of them get the same ones, but
  * for the arena: each parameter is a new shared one, closed after the test.
  *
- * <p>{@link NoLeaks} and {@link MemoryLimit} register it, and say what a test must not do. It can
- * also be registered with {@code @ExtendWith}, or for all tests by JUnit's automatic detection. Not
- * for parameters of constructors and of {@code @BeforeAll}.
+ * <p>{@link NoLeaks} and {@link MemoryLimit} register it, and say what a test must not do; {@link
+ * FailNth} and {@link FailSlab} do too, and make its allocations fail. It can also be registered
+ * with {@code @ExtendWith}, or for all tests by JUnit's automatic detection. Not for parameters of
+ * constructors and of {@code @BeforeAll}.
  *
  * <p>Code that {@code @Timeout} runs on a thread of its own is in the test's group too, but cannot
  * use a {@code Scope} parameter, which is of the test's first thread.
@@ -39,7 +40,9 @@ public final class MemcgExtension
 
   @Override
   public void beforeEach(ExtensionContext context) {
-    if (find(context, NoLeaks.class) != null || find(context, MemoryLimit.class) != null) {
+    if (find(context, NoLeaks.class) != null
+        || find(context, MemoryLimit.class) != null
+        || hasFaults(context)) {
       memoryOf(context);
     }
   }
@@ -81,7 +84,7 @@ public final class MemcgExtension
       ReflectiveInvocationContext<Method> method,
       ExtensionContext context)
       throws Throwable {
-    proceedInGroup(invocation, context);
+    proceedWithFaults(invocation, context);
   }
 
   @Override
@@ -91,7 +94,7 @@ public final class MemcgExtension
       ReflectiveInvocationContext<Method> method,
       ExtensionContext context)
       throws Throwable {
-    proceedInGroup(invocation, context);
+    proceedWithFaults(invocation, context);
   }
 
   @Override
@@ -110,6 +113,24 @@ public final class MemcgExtension
     try (Scope _ = memory == null ? null : memory.enterElsewhere()) {
       invocation.proceed();
     }
+  }
+
+  private static void proceedWithFaults(
+      Invocation<@Nullable Void> invocation, ExtensionContext context) throws Throwable {
+    if (!hasFaults(context)) {
+      proceedInGroup(invocation, context);
+      return;
+    }
+    FailNth nth = find(context, FailNth.class);
+    try (TestFaults faults =
+        new TestFaults(memoryOf(context).kmalloc(), nth, find(context, FailSlab.class))) {
+      proceedInGroup(invocation, context);
+      faults.assertFired();
+    }
+  }
+
+  private static boolean hasFaults(ExtensionContext context) {
+    return find(context, FailNth.class) != null || find(context, FailSlab.class) != null;
   }
 
   /** The test's memory, made when it is first asked for. */

@@ -66,6 +66,10 @@ final class TestMemory {
     return arena;
   }
 
+  Kmalloc kmalloc() {
+    return kmalloc;
+  }
+
   /** A scope for code of the test that runs on another thread; null on the test's own. */
   @Nullable Scope enterElsewhere() {
     return Thread.currentThread() == thread ? null : tenant.enter();
