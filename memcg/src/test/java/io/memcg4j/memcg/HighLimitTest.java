@@ -122,6 +122,21 @@ final class HighLimitTest {
   }
 
   @Test
+  void pause_thatWasPutOff_countsAsAStall() {
+    MemCgroup a = root.create("a");
+    long begin = System.nanoTime();
+    a.pause(new Throttle("/a", Throttle.MIN_DELAY_NANOS));
+    assertTrue(System.nanoTime() - begin >= Throttle.MIN_DELAY_NANOS);
+    long micros = a.pressure().some().totalMicros();
+    assertTrue(micros >= Throttle.MIN_DELAY_NANOS / 1000, () -> "micros=" + micros);
+
+    a.pause(Throttle.NONE);
+    assertEquals(micros, a.pressure().some().totalMicros());
+    a.remove();
+    a.pause(new Throttle("/a", Throttle.MAX_DELAY_NANOS)); // nobody pauses for a group that is gone
+  }
+
+  @Test
   void set_aboveHigh_normalPausesAndCounts_othersDoNot() {
     MemCgroup a = root.create("a");
     a.setHigh(10 * MIB);
