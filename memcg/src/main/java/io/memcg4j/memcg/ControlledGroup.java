@@ -262,7 +262,8 @@ public abstract sealed class ControlledGroup permits MemCgroup {
    * Says how the group can be asked to close.
    *
    * @param kill cancels the query, closes the session: whatever frees the group's memory. Runs on a
-   *     virtual thread of its own.
+   *     virtual thread of its own. A group that has released nine tenths of what it used may live
+   *     on, and can be asked again.
    * @param deadline how long it may take; nobody else is asked to close meanwhile
    * @param scoreAdjust -1000 (never) to 1000
    * @throws IllegalArgumentException if {@code scoreAdjust} is out of range

@@ -5,16 +5,17 @@ import java.time.Duration;
 /** A group's way to be asked to close, and whether it has been. */
 final class OomVictim {
   /*
-   * Ordering   killedAtNanos before killed; both written with the tree's out-of-memory lock held.
+   * Locks      this guards killed and what was noted with it; leaf. A victim that was seen to have
+   *            released its memory is as it was before it was asked, and can be asked again.
    */
   private static final long RELEASED_DIVISOR = 10; // a tenth of what it used: as good as closed
 
   final Runnable kill;
   final long deadlineNanos;
   final int scoreAdjust;
-  private volatile boolean killed;
-  private volatile long killedAtNanos;
-  private volatile long usageWhenKilled;
+  private boolean killed;
+  private long killedAtNanos;
+  private long usageWhenKilled;
 
   OomVictim(Runnable kill, Duration deadline, int scoreAdjust) {
     this.kill = kill;
@@ -22,15 +23,16 @@ final class OomVictim {
     this.scoreAdjust = scoreAdjust;
   }
 
-  void markKilled(long usageBytes) {
+  synchronized void markKilled(long usageBytes) {
     usageWhenKilled = usageBytes;
     killedAtNanos = System.nanoTime();
     killed = true;
   }
 
   /** What to think of it now. */
-  State state(long usageBytes) {
-    if (!killed || usageBytes <= usageWhenKilled / RELEASED_DIVISOR) {
+  synchronized State state(long usageBytes) {
+    killed &= usageBytes > usageWhenKilled / RELEASED_DIVISOR;
+    if (!killed) {
       return State.ALIVE;
     }
     return System.nanoTime() - killedAtNanos < deadlineNanos ? State.RELEASING : State.STUCK;

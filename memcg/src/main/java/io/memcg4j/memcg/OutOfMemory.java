@@ -153,6 +153,8 @@ final class OutOfMemory {
           } catch (Throwable e) { // the application's code: it must harm nobody else
             log("victim's callback failed: group=" + group.path(), e);
           }
+          group.drain();
+          victim.state(group.usage()); // it may fill up again before the next one looks
         });
   }
 
@@ -162,10 +164,12 @@ final class OutOfMemory {
     try {
       while (refusing.isOnline() && !Thread.currentThread().isInterrupted()) {
         refusing.drain();
+        // All are looked at: one that is done may fill up again before the next look.
+        long nrReleasing = closing.stream().filter(OutOfMemory::isReleasing).count();
         if (hasRoom(refusing, nrBytes)) {
           return true;
         }
-        if (closing.stream().noneMatch(OutOfMemory::isReleasing)) {
+        if (nrReleasing == 0) {
           return true; // tried again: either what they gave back is enough, or the next one goes
         }
         refusing.waiters().awaitChange(LOOK_NANOS);

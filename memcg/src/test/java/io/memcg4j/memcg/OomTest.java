@@ -65,6 +65,31 @@ final class OomTest {
     assertEquals(0, large.events().oom());
   }
 
+  /** It releases its memory, lives on and fills up again: as killable as it was. */
+  @Test
+  void killLargest_victimThatLivesOn_isAskedAgain() {
+    MemCgroup a = root.create("a");
+    MemCgroup large = a.create("large");
+    Charge refilled = large.charge("cache", MemoryClass.HEAP);
+    AtomicInteger nrAsked = new AtomicInteger();
+    large.setOomKill(
+        () -> {
+          nrAsked.getAndIncrement();
+          refilled.set(0);
+        },
+        DEADLINE,
+        0);
+    a.setOomHandler(OomHandler.KILL_LARGEST);
+    a.setMax(10 * MIB);
+    Charge request = a.charge("x", MemoryClass.HEAP);
+    for (int round = 1; round <= 3; round++) {
+      request.set(0);
+      refilled.set(8 * MIB);
+      request.set(5 * MIB);
+      assertEquals(round, nrAsked.get());
+    }
+  }
+
   @Test
   void score_protectionAndAdjustment() {
     OomHandler.Candidate plain = new OomHandler.Candidate("/a", 50 * MIB, 0, 0);

@@ -91,7 +91,6 @@ final class Tenant {
   /** The policy's answer to want of memory. The tenant lives on, and can be asked again. */
   private void clearForRoom() {
     store.clear();
-    group.setOomKill(this::clearForRoom, CLEAR_DEADLINE, 0);
   }
 
   /** Ends it; see above. To be called when nobody can find it any more. */
