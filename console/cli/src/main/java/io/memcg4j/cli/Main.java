@@ -75,12 +75,13 @@ public final class Main implements Runnable {
   static int run(PrintWriter out, PrintWriter err, String... args) {
     CommandLine line = line();
     line.setOut(out).setErr(err);
-    try {
-      return line.execute(args);
-    } finally {
-      out.flush();
-      err.flush();
+    int exitCode = line.execute(args);
+    if (out.checkError() && exitCode == OK) { // which flushes it
+      err.println("memcg4j: standard output cannot be written");
+      exitCode = FAILED;
     }
+    err.flush();
+    return exitCode;
   }
 
   static CommandLine line() {

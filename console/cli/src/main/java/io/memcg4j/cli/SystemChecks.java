@@ -3,6 +3,7 @@ package io.memcg4j.cli;
 import io.memcg4j.memcg.ContainerMemory;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.slab.Kmalloc;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
@@ -81,8 +82,9 @@ final class SystemChecks {
   }
 
   static Optional<Finding> mappings(Path file) {
-    try {
-      long most = Long.parseLong(Files.readString(file).strip());
+    // A reader: files of /proc/sys have to be read at once, which Files.readString does not do.
+    try (BufferedReader reader = Files.newBufferedReader(file)) {
+      long most = Long.parseLong(String.valueOf(reader.readLine()).strip());
       return Optional.of(
           most >= USUAL_MAPPINGS
               ? Finding.ok("mappings", "vm.max_map_count=" + most)
