@@ -36,7 +36,8 @@ public final class GalleryServlet extends HttpServlet {
     String kib = request.getParameter("kib");
     long nrBytes;
     try {
-      nrBytes = Math.clamp(kib == null ? DEFAULT_KIB : Long.parseLong(kib), 1, MAX_KIB) << 10;
+      long nrKib = kib == null ? DEFAULT_KIB : Long.parseLong(kib);
+      nrBytes = Math.clamp(nrKib, 1L, MAX_KIB) << 10;
     } catch (NumberFormatException e) {
       response.sendError(HttpServletResponse.SC_BAD_REQUEST);
       return;
