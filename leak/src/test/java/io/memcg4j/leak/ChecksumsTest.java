@@ -17,7 +17,7 @@ final class ChecksumsTest {
   void randomRows_areFoundAsInAMap() {
     long seed = System.nanoTime();
     Random random = new Random(seed);
-    for (int round = 0; round < 50; round++) {
+    for (int round = 0; round < 20; round++) {
       Map<Long, Integer> model = new TreeMap<>();
       List<Checksums.Part> parts = new ArrayList<>();
       long start = 1 << 20;

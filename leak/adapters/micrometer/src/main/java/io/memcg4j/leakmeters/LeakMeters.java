@@ -33,7 +33,9 @@ public enum LeakMeters implements MeterDocumentation {
   /** How long the last scan took. */
   SCAN_TIME("memcg.leak.scan.time", Meter.Type.GAUGE, "seconds", "Duration of the last scan"),
 
-  /** How long the JVM wrote heap dumps for the last scan: the application stands still meanwhile. */
+  /**
+   * How long the JVM wrote heap dumps for the last scan: the application stands still meanwhile.
+   */
   PAUSE("memcg.leak.scan.pause", Meter.Type.GAUGE, "seconds", "Heap dumps of the last scan"),
 
   /** Blocks that were allocated at the last scan. */

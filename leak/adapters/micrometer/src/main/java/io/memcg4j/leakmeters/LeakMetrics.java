@@ -117,10 +117,12 @@ public final class LeakMetrics implements MeterBinder, AutoCloseable {
     lock.lock();
     try {
       List<Leaked> groups = groups();
-      registries.values().forEach(bound -> {
-        bound.bytes.register(rows(groups, Leaked::nrBytes), true);
-        bound.blocks.register(rows(groups, Leaked::nrBlocks), true);
-      });
+      registries
+          .values()
+          .forEach(bound -> {
+            bound.bytes.register(rows(groups, Leaked::nrBytes), true);
+            bound.blocks.register(rows(groups, Leaked::nrBlocks), true);
+          });
     } finally {
       lock.unlock();
     }
