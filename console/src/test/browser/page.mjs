@@ -189,6 +189,16 @@ await check("without the token it is read-only, and says so", async () => {
   await other.context().close();
 });
 
+await check("a window of any width shows the columns that it shows whole", async () => {
+  await tab("groups");
+  for (const width of [1000, 1190, 1360, 1430, 1900]) {
+    await page.setViewportSize({ width, height: 800 });
+    await page.waitForTimeout(200);
+    const cut = await page.evaluate(() => { const list = document.querySelector("#groups"); return list.scrollWidth - list.clientWidth; });
+    expect(cut <= 0, `at ${width}: ${cut} px are cut off`);
+  }
+});
+
 await check("a small window", async () => {
   await tab("groups");
   await page.setViewportSize({ width: 1000, height: 700 });

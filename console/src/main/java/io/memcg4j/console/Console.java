@@ -86,7 +86,9 @@ public final class Console implements AutoCloseable {
     registered = builder.isListed ? register(builder.name) : null;
   }
 
-  /** The server's thread is a daemon if it is started by one: a console keeps no JVM from its end. */
+  /**
+   * The server's thread is a daemon if it is started by one: a console keeps no JVM from its end.
+   */
   private static void startDaemon(HttpServer server, ScheduledThreadPoolExecutor daemon) {
     CompletableFuture.runAsync(server::start, daemon).join();
   }

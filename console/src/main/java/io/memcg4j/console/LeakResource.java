@@ -7,9 +7,11 @@ import io.memcg4j.leak.LeakSuspect;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** The kmemleak file: reads, takes commands. */
@@ -67,28 +69,21 @@ final class LeakResource implements Resource {
   }
 
   private static List<Row> rows(LeakReport report) {
-    List<Row> rows = new ArrayList<>();
-    Map<List<String>, Row> withoutSite = new HashMap<>();
+    Map<List<Object>, Row> bySite = new LinkedHashMap<>();
     for (LeakGroup group : report.groups()) {
       LeakSuspect first = group.first();
-      Row row = new Row(first);
-      if (first.frames().isEmpty()) {
-        Row known = withoutSite.putIfAbsent(List.of(first.cgroup(), first.cache()), row);
-        if (known != null) {
-          known.add(group);
-          continue;
-        }
-      }
-      row.add(group);
-      rows.add(row);
+      Object site = first.frames().isEmpty() ? first.cache() : first.frames();
+      bySite.computeIfAbsent(List.of(first.cgroup(), site), _ -> new Row(first)).add(group);
     }
+    List<Row> rows = new ArrayList<>(bySite.values());
     rows.sort(Comparator.comparingLong((Row row) -> row.nrBytes + row.heldBytes).reversed());
     return rows;
   }
 
-  /** Leaks of one call site; where that is not known, of a group and a cache. */
+  /** Leaks of a group and a call site, whatever their size; where that is not known, of a cache. */
   private static final class Row {
     final LeakSuspect first;
+    final Set<String> caches = new HashSet<>();
     long nrBlocks;
     long nrBytes;
     long nrHeld;
@@ -100,6 +95,7 @@ final class LeakResource implements Resource {
     }
 
     void add(LeakGroup group) {
+      caches.add(group.first().cache());
       nrBlocks += group.suspects().size();
       nrBytes += group.nrBytes();
       nrHeld += group.nrHeld();
@@ -111,6 +107,7 @@ final class LeakResource implements Resource {
 
     void append(Json json) {
       json.beginObject().put("group", first.cgroup()).put("cache", first.cache());
+      json.put("nrCaches", caches.size());
       json.put("address", "0x" + Long.toHexString(first.address()));
       json.put("nrBlocks", nrBlocks).put("nrBytes", nrBytes);
       json.put("nrHeld", nrHeld).put("heldBytes", heldBytes);

@@ -374,7 +374,8 @@ class ConsoleSecurityTest {
   void aConsoleThatIsNotClosed_keepsNoJvmFromItsEnd() {
     List<Thread> staying =
         Thread.getAllStackTraces().keySet().stream()
-            .filter(thread -> thread.getName().contains("HTTP") || thread.getName().contains("memcg4j"))
+            .filter(
+                thread -> thread.getName().contains("HTTP") || thread.getName().contains("memcg4j"))
             .filter(thread -> !thread.isDaemon())
             .toList();
     assertEquals(List.of(), staying);

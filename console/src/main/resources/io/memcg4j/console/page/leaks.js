@@ -10,12 +10,14 @@ const EVERY = 3000;
 // Where call sites are not recorded, the blocks of a tenant and cache are one row.
 const whole = (g) => g.nrBytes + g.heldBytes;
 
+const cacheOf = (g) => visible(g.cache) + (g.nrCaches > 1 ? " +" + (g.nrCaches - 1) : "");
+
 const COLUMNS = [
   { key: "group", label: "Tenant", align: "text", value: (g) => g.group, text: (g) => visible(g.group || "–") },
   { key: "bytes", label: "Bytes", value: whole, text: (g) => f.bytes(whole(g)), title: "With what only they hold" },
   { key: "blocks", label: "Blocks", value: (g) => g.nrBlocks + g.nrHeld, text: (g) => f.count(g.nrBlocks) + (g.nrHeld ? " +" + f.count(g.nrHeld) : ""), title: "And blocks only they hold" },
   { key: "age", label: "Age", value: (g) => g.ageSeconds, text: (g) => (g.isAgeExact ? "" : "> ") + f.seconds(g.ageSeconds), title: "Of the oldest" },
-  { key: "cache", label: "Cache", align: "text", value: (g) => g.cache, text: (g) => visible(g.cache) },
+  { key: "cache", label: "Cache", align: "text", value: (g) => g.cache, text: cacheOf },
   { key: "site", label: "Allocated at", align: "text", value: (g) => g.frames[0] ?? "", text: (g) => (g.frames.length ? shortFrame(g.frames[0]) : "not recorded") },
 ];
 
@@ -88,7 +90,7 @@ export class Leaks {
     const text = this.#report.nrBlocks === 0 ? "No scan yet. “Scan now” looks for blocks that nobody points to; a leak is reported by the second scan."
       : "The last scan found no leak.";
     this.table.set(groups, text);
-    this.flame.set(groups.map((g) => ({ frames: g.frames, bytes: whole(g), count: g.nrBlocks + g.nrHeld, leaf: "[" + g.cache + "]" })),
+    this.flame.set(groups.map((g) => ({ frames: g.frames, bytes: whole(g), count: g.nrBlocks + g.nrHeld, leaf: g.frames.length ? null : "[" + g.cache + "]" })),
       "Nothing to show.");
     if (groups.length === 0) this.one.replaceChildren(h("p", { className: "muted" }, "Select a leak to see its call stack."));
     else if (this.one.childElementCount < 2) this.table.select(this.table.shown[0]);
@@ -97,8 +99,8 @@ export class Leaks {
   #select(g) {
     const dump = h("pre", {});
     fill(this.one,
-      h("h3", {}, h("bdi", {}, visible(g.group || "–")), " ", h("span", { className: "muted" }, visible(g.cache))),
-      h("p", { className: "num" }, `${f.count(g.nrBlocks)} blocks of ${f.bytes(g.blockBytes)}, first at ${g.address}, in ${g.nrScans} scans`),
+      h("h3", {}, h("bdi", {}, visible(g.group || "–")), " ", h("span", { className: "muted" }, cacheOf(g))),
+      h("p", { className: "num" }, `${f.count(g.nrBlocks)} blocks, ${f.bytes(g.nrBytes)}; the first of ${f.bytes(g.blockBytes)} at ${g.address}`),
       g.comm ? h("p", { className: "muted" }, "thread " + visible(g.comm)) : null,
       h("ol", { className: "frames" }, ...(g.frames.length ? g.frames : ["call site not recorded: turn on sampling under Call sites"])
         .map((frame) => h("li", {}, visible(frame)))),
