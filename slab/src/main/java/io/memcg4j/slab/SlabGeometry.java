@@ -7,8 +7,9 @@ import io.memcg4j.memcg.MemCgroup;
  *
  * <p>A slab is a run of chunks filled with objects from its start. Objects are grouped into
  * <em>words</em>: up to 64 neighbours that share one long of the free bitmap and one owner. A word
- * spans at most a page, or up to 8 objects and four pages, so that a tenant with a single object of
- * a class pins no more than that for it, and not every allocation of a page has to find a new word.
+ * spans at most a page, or up to 8 objects and four pages, or where that leaves next to nothing
+ * unused 16 objects and eight pages: so that a tenant with a single object of a class pins no more
+ * than that for it, and not every allocation of a page has to find a new word.
  *
  * @param cacheIndex number of the cache in its allocator
  * @param objectSize bytes from one object to the next
@@ -41,6 +42,7 @@ record SlabGeometry(
   private static final int LARGE_WORD_SHIFT = 3;
   private static final int MAX_LARGE_WORD_BYTES = 4 * MemCgroup.PAGE_SIZE;
   private static final int MAX_UNUSED_FRACTION = 8;
+  private static final int MAX_UNUSED_FRACTION_OF_TWICE = 32;
   private static final int MIN_OBJECTS = 8;
   // Heap bytes of a word with the reference to it, and of a slab with its arrays' headers.
   private static final int WORD_METADATA_BYTES = 60;
@@ -99,10 +101,14 @@ record SlabGeometry(
   }
 
   private static boolean isGoodWord(int wordBytes, int wordShift, int slabBytes) {
+    int unused = slabBytes % wordBytes;
     return wordBytes <= MemCgroup.PAGE_SIZE
         || (wordShift <= LARGE_WORD_SHIFT
             && wordBytes <= MAX_LARGE_WORD_BYTES
-            && slabBytes % wordBytes <= slabBytes / MAX_UNUSED_FRACTION);
+            && unused <= slabBytes / MAX_UNUSED_FRACTION)
+        || (wordShift <= LARGE_WORD_SHIFT + 1
+            && wordBytes <= 2 * MAX_LARGE_WORD_BYTES
+            && unused <= slabBytes / MAX_UNUSED_FRACTION_OF_TWICE);
   }
 
   boolean isDebug() {

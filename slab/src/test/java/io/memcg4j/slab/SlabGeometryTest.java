@@ -40,12 +40,16 @@ final class SlabGeometryTest {
 
   /** What a tenant with one object of a class keeps others from. */
   @Test
-  void of_anyStride_wordIsAtMostAPageOrEightObjectsInFour() {
+  void of_anyStride_wordIsAtMostAPageOrAFewObjectsInAFewPages() {
     forAllStrides(geometry -> {
       long wordBytes = (long) geometry.objectsPerWord() * geometry.objectSize();
+      long slabBytes = (long) geometry.nrChunks() << SlabGeometry.CHUNK_SHIFT;
       assertTrue(
           wordBytes <= MemCgroup.PAGE_SIZE
-              || (wordBytes <= 4 * MemCgroup.PAGE_SIZE && geometry.objectsPerWord() <= 8),
+              || (wordBytes <= 4 * MemCgroup.PAGE_SIZE && geometry.objectsPerWord() <= 8)
+              || (wordBytes <= 8 * MemCgroup.PAGE_SIZE
+                  && geometry.objectsPerWord() <= 16
+                  && slabBytes - geometry.usableBytes() <= slabBytes / 32),
           geometry::toString);
       assertTrue(geometry.objectsPerWord() <= 64, geometry::toString);
       assertEquals(

@@ -200,7 +200,7 @@ final class VmallocModelTest {
       FutureTask<Long> looker =
           new FutureTask<>(() -> {
             long nrLooks = 0;
-            while (!done.get()) {
+            do { // once at least: on a busy machine the others may be done before it runs
               long[] end = {0};
               vmalloc.forEach(area -> {
                 assertTrue(area.start() > end[0], "sorted, and apart by a guard page");
@@ -211,7 +211,7 @@ final class VmallocModelTest {
               VmallocInfo info = vmalloc.info();
               assertTrue(info.usedBytes() >= 0 && info.lazyBytes() >= 0, info::toString);
               nrLooks++;
-            }
+            } while (!done.get());
             return nrLooks;
           });
       Thread.ofPlatform().start(looker);
