@@ -16,7 +16,8 @@ final class SlotScopes {
    * Invariant  depth 0 unless the slot is held by the occupant, or was until it died. armed is the
    *            innermost scope's stock while the slot is armed.
    * Ordering   written by the owner of the slot. A thread that reads its own id wrote it itself, as
-   *            ids are not used twice; being one word, the depth that comes with it is its own too.
+   *            ids are not used twice; being one word, the depth that comes with it is its own too (OccupantStress, twin:
+   *            two words, where a thread that has left takes the depth of the next one for its own).
    * Locks      none.
    */
   private static final VarHandle OCCUPANT =
