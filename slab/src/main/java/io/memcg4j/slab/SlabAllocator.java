@@ -3,7 +3,6 @@ package io.memcg4j.slab;
 import io.memcg4j.memcg.ChargeMode;
 import io.memcg4j.memcg.LimitWalk;
 import io.memcg4j.memcg.MemCgroup;
-import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.ObjCgroups;
 import io.memcg4j.objcg.ObjStock;
 import io.memcg4j.objcg.ScopeFrame;
@@ -59,6 +58,7 @@ final class SlabAllocator {
   private final SlotWork settle;
   private final ObjectTracking tracking = new ObjectTracking(this);
   private final AllocationProfile profile = new AllocationProfile(this);
+  private final RemoteFree remoteFree;
   private final FaultInjection faults = new FaultInjection(this::settle, this::cacheName);
   private final SlabReports reports = new SlabReports();
   private final GuardedObjects guarded;
@@ -111,6 +111,7 @@ final class SlabAllocator {
             slotSlabs.get(slot).collectRemoteFrees();
           }
         };
+    this.remoteFree = new RemoteFree(registry, profile);
     this.nrAttached = new AtomicInteger(registry.slots().nrSlots());
   }
 
@@ -486,57 +487,12 @@ final class SlabAllocator {
       }
       if (home.slot() == slot) {
         home.free(word, bit);
-      } else if (!freeRemotely(slot, word, bit)) {
+      } else if (!remoteFree.free(slot, word, bit)) {
         throw badFree("double free", address, slab);
       }
     } finally {
       leave(slot, scope);
     }
-  }
-
-  /** One atomic OR; the charge goes back at once, the object when the home's owner collects. */
-  private boolean freeRemotely(CpuSlot slot, Word word, long bit) {
-    Slab slab = word.slab;
-    Magazines magazines = word.ownerAcquire();
-    if (magazines == null) {
-      return false;
-    }
-    boolean freed =
-        magazines.isCharged()
-            ? freeCharged(slot, magazines.handle(), word, bit)
-            : word.freeRemotely(bit);
-    if (freed) {
-      profile.freed(word, bit);
-      SlotSlabs home = slab.home;
-      if (home != null) {
-        home.noteRemoteFree(slab);
-      }
-    }
-    return freed;
-  }
-
-  /**
-   * Once the bit is set the home may release the word, and with it the owner: a reference keeps it,
-   * that of this slot's stock if there is one.
-   */
-  private boolean freeCharged(CpuSlot slot, ObjCgroup owner, Word word, long bit) {
-    ObjStock stock = registry.find(slot, owner.id());
-    if (stock != null && stock.handle() == owner) {
-      boolean freed = word.freeRemotely(bit);
-      if (freed) {
-        stock.uncharge(word.slab.chargeBytes);
-      }
-      return freed;
-    }
-    if (!owner.refs().tryGet(slot)) {
-      return false;
-    }
-    boolean freed = word.freeRemotely(bit);
-    if (freed) {
-      owner.unchargeNow(word.slab.chargeBytes);
-    }
-    owner.refs().put(slot);
-    return freed;
   }
 
   void requireObject(Slab slab, long address, int onlyCache) {
