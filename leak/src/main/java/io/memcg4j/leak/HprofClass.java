@@ -1,5 +1,6 @@
 package io.memcg4j.leak;
 
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** What a heap dump says of a class, and where its instances hold longs and references. */
@@ -7,7 +8,9 @@ final class HprofClass {
   /*
    * Layout     of an instance: the fields of its class, then those of the superclass, and so on up; a
    *            reference is as long as an id. Offsets are from the start of the fields.
-   * Invariant  resolved exactly if the offsets cover all superclasses.
+   * Invariant  resolved exactly if all superclasses are known. Offsets are laid out when they are
+   *            asked for: of a class with an instance at least as long as the fields, so that a dump
+   *            of many long classes does not make more of them than it is long itself.
    */
   private static final int MAX_DEPTH = 1 << 12;
 
@@ -18,8 +21,9 @@ final class HprofClass {
   private final int ownBytes;
 
   private boolean resolved;
-  private int[] longs = {};
-  private int[] references = {};
+  private @Nullable HprofClass parent;
+  private int @Nullable [] longs;
+  private int @Nullable [] references;
   private long nrBytes;
 
   HprofClass(long superId, boolean metadata, int[] longs, int[] references, int nrBytes) {
@@ -30,51 +34,73 @@ final class HprofClass {
     ownBytes = nrBytes;
   }
 
-  /** Whether all superclasses are known, so that the offsets may be asked for. */
+  /**
+   * Whether all superclasses are known, so that the offsets may be asked for.
+   *
+   * @throws HeapDumpException if they form a circle, or the fields are longer than any object
+   */
   boolean resolve(IdTable<HprofClass> classes) {
-    return resolved || resolve(classes, 0);
-  }
-
-  private boolean resolve(IdTable<HprofClass> classes, int depth) {
     if (resolved) {
       return true;
     }
-    if (depth > MAX_DEPTH) {
-      throw new HeapDumpException("heap dump damaged: a class is its own superclass");
-    }
-    HprofClass parent = null;
-    if (superId != 0) {
-      parent = classes.get(superId);
-      if (parent == null || !parent.resolve(classes, depth + 1)) {
+    long total = 0;
+    int depth = 0;
+    for (HprofClass type = this; ; type = type.parent) {
+      total += type.ownBytes;
+      if (type.superId == 0) {
+        break;
+      }
+      if (type.parent == null) {
+        type.parent = classes.get(type.superId);
+      }
+      if (type.parent == null) {
         return false;
       }
+      if (++depth > MAX_DEPTH) {
+        throw new HeapDumpException("heap dump damaged: a class is its own superclass");
+      }
     }
-    longs = join(ownLongs, parent == null ? null : parent.longs, ownBytes);
-    // Asked for of metadata only.
-    references = join(ownReferences, parent == null ? null : parent.references, ownBytes);
-    nrBytes = ownBytes + (parent == null ? 0 : parent.nrBytes);
+    if (total > Integer.MAX_VALUE) {
+      throw new HeapDumpException("heap dump damaged: fields of a class: nrBytes=" + total);
+    }
+    nrBytes = total;
     resolved = true;
     return true;
   }
 
-  private static int[] join(int[] own, int @Nullable [] inherited, int shift) {
-    if (inherited == null || inherited.length == 0) {
-      return own;
+  private static int[] join(HprofClass lowest, Function<HprofClass, int[]> own) {
+    int count = 0;
+    for (HprofClass type = lowest; type != null; type = type.parent) {
+      count += own.apply(type).length;
     }
-    int[] all = new int[own.length + inherited.length];
-    System.arraycopy(own, 0, all, 0, own.length);
-    for (int i = 0; i < inherited.length; i++) {
-      all[own.length + i] = shift + inherited[i];
+    int[] all = new int[count];
+    int next = 0;
+    int shift = 0;
+    for (HprofClass type = lowest; type != null; type = type.parent) {
+      for (int offset : own.apply(type)) {
+        all[next++] = shift + offset;
+      }
+      shift += type.ownBytes;
     }
     return all;
   }
 
   int[] longs() {
-    return longs;
+    int[] known = longs;
+    if (known == null) {
+      known = join(this, type -> type.ownLongs);
+      longs = known;
+    }
+    return known;
   }
 
   int[] references() {
-    return references;
+    int[] known = references;
+    if (known == null) {
+      known = join(this, type -> type.ownReferences);
+      references = known;
+    }
+    return known;
   }
 
   /** Bytes of the fields of an instance. */

@@ -143,8 +143,8 @@ public final class Kmemleak {
     }
 
     /**
-     * Sets the threads of a scan. While it marks, each takes two bits for each object that the slabs
-     * have room for.
+     * Sets the threads of a scan. While it marks, each takes two bits for each object that the
+     * slabs have room for.
      *
      * @param workers in {@code 1..64}
      * @return this

@@ -12,7 +12,7 @@ final class GroupName {
    * Passes legal names.
    *
    * @throws IllegalArgumentException if the name is empty, too long, {@code .} or {@code ..}, or
-   *     has a {@code /} or a control character in it
+   *     has a {@code /}, a control character, a line separator or half a surrogate pair in it
    */
   static void check(String name) {
     boolean legal =
@@ -20,24 +20,28 @@ final class GroupName {
             && name.length() <= MAX_CHARS
             && !name.equals(".")
             && !name.equals("..")
-            && name.chars().noneMatch(c -> c == '/' || Character.isISOControl(c));
+            && name.codePoints().noneMatch(GroupName::isForbidden);
     if (!legal) {
       throw new IllegalArgumentException(
           String.format(
               Locale.ROOT,
               "illegal group name: name=%s chars=%d legal=1..%d chars without '/' and control characters, not . or ..",
-              quoted(name),
+              Printable.quoted(name),
               name.length(),
               MAX_CHARS));
     }
   }
 
-  /** Fit for one line of a message. */
-  private static String quoted(String name) {
-    StringBuilder text = new StringBuilder("\"");
-    name.chars()
-        .limit(MAX_CHARS)
-        .forEach(c -> text.append(Character.isISOControl(c) ? '?' : (char) c));
-    return text.append('"').toString();
+  /** What ends a line somewhere, or has no UTF-8, so that two names would be one there. */
+  private static boolean isForbidden(int c) {
+    return c == '/'
+        || switch (Character.getType(c)) {
+          case Character.CONTROL,
+              Character.LINE_SEPARATOR,
+              Character.PARAGRAPH_SEPARATOR,
+              Character.SURROGATE ->
+              true;
+          default -> false;
+        };
   }
 }

@@ -256,8 +256,8 @@ public final class MemCgroup extends ControlledGroup {
   /**
    * Adds a group below this one.
    *
-   * @param childName 1 to 255 chars, without {@code /} and control characters; not {@code .} or
-   *     {@code ..}
+   * @param childName 1 to 255 chars, without {@code /}, control characters, line separators and
+   *     unpaired surrogates; not {@code .} or {@code ..}
    * @return the new group, without a limit of its own
    * @throws IllegalArgumentException if the name is not allowed
    * @throws IllegalStateException if there is a child of that name, or this group was removed

@@ -151,7 +151,7 @@ public final class MemCgroupFs {
   public String read(String path) {
     Function<MemCgroup, String> reader = entry(path).reader();
     if (reader == null) {
-      throw new IllegalArgumentException("file can only be written: path=" + path);
+      throw new IllegalArgumentException("file can only be written: path=" + Printable.of(path));
     }
     return reader.apply(groupOf(path));
   }
@@ -182,7 +182,7 @@ public final class MemCgroupFs {
 
   private void write(String path, @Nullable BiConsumer<MemCgroup, String> writer, String text) {
     if (writer == null) {
-      throw new IllegalArgumentException("file can only be read: path=" + path);
+      throw new IllegalArgumentException("file can only be read: path=" + Printable.of(path));
     }
     writer.accept(groupOf(path), text);
   }
@@ -190,7 +190,7 @@ public final class MemCgroupFs {
   private static Entry entry(String path) {
     Entry entry = FILES.get(path.substring(path.lastIndexOf('/') + 1));
     if (entry == null) {
-      throw new IllegalArgumentException("no such file: path=" + path);
+      throw new IllegalArgumentException("no such file: path=" + Printable.of(path));
     }
     return entry;
   }
@@ -205,7 +205,7 @@ public final class MemCgroupFs {
         relative.endsWith("/") ? relative.substring(0, relative.length() - 1) : relative;
     MemCgroup group = trimmed.isEmpty() ? root : root.find(trimmed);
     if (group == null) {
-      throw new IllegalArgumentException("no such group: path=" + asked);
+      throw new IllegalArgumentException("no such group: path=" + Printable.of(asked));
     }
     return group;
   }

@@ -55,7 +55,11 @@ final class MemorySize {
   static IllegalArgumentException illegal(String file, String text, String legal) {
     return new IllegalArgumentException(
         String.format(
-            Locale.ROOT, "invalid text: file=%s text=\"%s\" legal=%s", file, text, legal));
+            Locale.ROOT,
+            "invalid text: file=%s text=%s legal=%s",
+            file,
+            Printable.quoted(text),
+            legal));
   }
 
   /** Bytes in decimal, or "max". */

@@ -13,7 +13,6 @@ import java.util.regex.Pattern;
  */
 record StallThreshold(boolean full, long thresholdMicros, long windowMicros) {
   private static final long MAX_WINDOW_MICROS = 10_000_000;
-  private static final int MAX_TEXT_IN_MESSAGE = 80;
 
   private static final Pattern FORM = Pattern.compile("(some|full)\\s+(\\d{1,18})\\s+(\\d{1,18})");
 
@@ -34,18 +33,10 @@ record StallThreshold(boolean full, long thresholdMicros, long windowMicros) {
     throw new IllegalArgumentException(
         String.format(
             Locale.ROOT,
-            "illegal pressure trigger: text=\"%s\" legal=\"some|full THRESHOLD_US WINDOW_US\""
+            "illegal pressure trigger: text=%s legal=\"some|full THRESHOLD_US WINDOW_US\""
                 + " windowUs=1..%d thresholdUs=1..windowUs",
-            printable(text),
+            Printable.quoted(text),
             MAX_WINDOW_MICROS));
-  }
-
-  private static String printable(String text) {
-    StringBuilder line = new StringBuilder();
-    text.chars()
-        .limit(MAX_TEXT_IN_MESSAGE)
-        .forEach(c -> line.append(Character.isISOControl(c) ? '?' : (char) c));
-    return line.toString();
   }
 
   long totalMicros(Pressure pressure) {
