@@ -71,8 +71,15 @@ public final class Main implements Runnable {
     System.exit(run(out, err, args));
   }
 
-  /** Runs a command and returns its exit code. */
-  static int run(PrintWriter out, PrintWriter err, String... args) {
+  /**
+   * Runs a command in a JVM that goes on afterwards.
+   *
+   * @param out for results, flushed in the end
+   * @param err for what went wrong
+   * @param args the command, its options and arguments
+   * @return the exit code
+   */
+  public static int run(PrintWriter out, PrintWriter err, String... args) {
     CommandLine line = line();
     line.setOut(out).setErr(err);
     int exitCode = line.execute(args);
