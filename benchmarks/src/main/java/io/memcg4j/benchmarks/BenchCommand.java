@@ -5,8 +5,9 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
-import picocli.CommandLine.Unmatched;
 
 /**
  * {@code bench NAME}: the benchmarks by name. Each is a command of its own with its own options; a
@@ -29,7 +30,13 @@ import picocli.CommandLine.Unmatched;
 final class BenchCommand implements Callable<Integer> {
   @Spec private CommandSpec spec = CommandSpec.create();
 
-  @Unmatched private List<String> unmatched = new ArrayList<>();
+  /** That of the benchmarks, so that a wrong name is what is complained about. */
+  @SuppressWarnings("UnusedVariable")
+  @Option(names = "--json", hidden = true)
+  private boolean json;
+
+  @Parameters(hidden = true, arity = "0..*")
+  private List<String> unmatched = new ArrayList<>();
 
   /** Reached only when no benchmark's name was matched. */
   @Override

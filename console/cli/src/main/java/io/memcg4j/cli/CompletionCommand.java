@@ -18,6 +18,8 @@ final class CompletionCommand extends Subcommand {
     CommandLine line = Main.line();
     // What the script itself runs, elsewhere.
     add(line, "demo", "--once");
+    add(line, "serve", "--port");
+    add(line, "app-container", "--once", "--port");
     add(line, "replay", "--max", "--threads");
     add(line, "bench", "--forks", "--case");
     add(line, "test");
