@@ -27,6 +27,7 @@ final class ReleaseShapeTest {
           "memcg4j-bom",
           "memcg4j-testkit",
           "memcg4j-benchmarks",
+          "memcg4j-docs",
           "memcg4j-multi-tenant-server",
           "memcg4j-app-container");
 

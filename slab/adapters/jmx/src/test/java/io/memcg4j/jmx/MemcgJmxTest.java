@@ -213,7 +213,9 @@ final class MemcgJmxTest {
   @Test
   void names_hostile_areQuoted() throws Exception {
     for (String hostile :
-        new String[] {"a,type=Kmalloc", "a\"b", "*?", "a=b:c", "a\\", "<b>", "\u202ea", "\ud83d\ude00"}) {
+        new String[] {
+          "a,type=Kmalloc", "a\"b", "*?", "a=b:c", "a\\", "<b>", "\u202ea", "\ud83d\ude00"
+        }) {
       MemCgroup group = root.create(hostile);
       try (MemcgJmx jmx = beans().instance("x,\"*\n").register()) {
         ObjectName name = jmx.groupName("/" + hostile);
