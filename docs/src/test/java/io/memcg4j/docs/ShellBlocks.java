@@ -132,6 +132,9 @@ final class ShellBlocks {
         parsed = parsed.subcommand();
         unmatched.addAll(parsed.unmatched());
       }
+      if (parsed.commandSpec().name().equals("bench")) {
+        throw new CommandFailed("no such benchmark: " + words);
+      }
     } catch (ParameterException e) {
       throw new CommandFailed("bad arguments: " + e.getMessage());
     }
