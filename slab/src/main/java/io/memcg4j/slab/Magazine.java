@@ -47,7 +47,7 @@ final class Magazine {
   private @Nullable Word word;
   private @Nullable Word[] partial = NO_PARTIAL;
 
-  /** Charged bytes that the active word had when it was taken: what it may hold at most. */
+  /** Bytes of the active word that were charged in advance: what it may hold at most. */
   private long parkedBytes;
 
   Magazine(int objectSize) {
@@ -76,6 +76,19 @@ final class Magazine {
 
   boolean hasUncharged() {
     return uncharged != 0;
+  }
+
+  long uncharged() {
+    return uncharged;
+  }
+
+  /** Some of the objects that are not charged have been: from now on they are ready. */
+  void charged(long bits, long nrBytes) {
+    mask |= bits;
+    parkedBytes += nrBytes;
+    // In this order, as takenAcquire() looks at the other one first: no bit is in neither.
+    AVAILABLE.setRelease(this, available | bits);
+    UNCHARGED.setRelease(this, uncharged & ~bits);
   }
 
   boolean isActive(Word candidate) {

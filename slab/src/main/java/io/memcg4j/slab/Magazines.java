@@ -123,13 +123,9 @@ final class Magazines implements PreCharged {
 
   /** How many objects of a cache may be charged in advance now. */
   long allowance(SlabGeometry geometry) {
-    long room = stock.wordLimitBytes() - parkedBytes;
-    if (room >= (long) geometry.chargeBytes() << geometry.wordShift()) {
-      return geometry.objectsPerWord();
-    }
-    long allowed = room / geometry.chargeBytes();
+    long allowed = room(geometry);
     if (allowed > 0) {
-      return Math.min(allowed, geometry.objectsPerWord());
+      return allowed;
     }
     // Idle words of other caches hold the budget: let them go now and then.
     if (++nrStarved >= STARVED_BEFORE_GIVE_BACK) {
@@ -137,6 +133,15 @@ final class Magazines implements PreCharged {
       stock.uncharge(giveBack());
     }
     return 0;
+  }
+
+  /** As {@link #allowance}, by what is parked already; presses nobody. */
+  long room(SlabGeometry geometry) {
+    long room = stock.wordLimitBytes() - parkedBytes;
+    if (room >= (long) geometry.chargeBytes() << geometry.wordShift()) {
+      return geometry.objectsPerWord();
+    }
+    return Math.clamp(room / geometry.chargeBytes(), 0, geometry.objectsPerWord());
   }
 
   private static final int STARVED_BEFORE_GIVE_BACK = 16;

@@ -140,17 +140,13 @@ final class SlotSlabs {
     boolean charged = magazines.isCharged();
     long objectBytes = geometry.chargeBytes();
     if (charged && magazine.hasUncharged()) {
-      if (!ensure(stock, objectBytes, objectBytes, flags)) {
+      long nrWanted = Math.max(1, magazines.room(geometry));
+      if (!ensure(stock, objectBytes, objectBytes * nrWanted, flags)) {
         return 0;
       }
       // Charging may have run work that retired the active word.
       if (magazine.hasUncharged()) {
-        stock.take(objectBytes);
-        address = magazine.allocateUncharged();
-        if (profile.isOn()) {
-          sample(address, magazine, geometry.objectSize());
-        }
-        return address;
+        return allocateUncharged(magazines, magazine, geometry);
       }
     }
     long nrInAdvance = geometry.objectsPerWord();
@@ -209,6 +205,33 @@ final class SlotSlabs {
     }
     if (profile.isOn()) {
       sample(address, magazine, (long) Long.bitCount(taken) * geometry.objectSize());
+    }
+    return address;
+  }
+
+  /**
+   * The stock has bytes for one object at least. A word that was taken when the group was allowed
+   * less, or nothing, in advance gets what it is allowed now.
+   */
+  private long allocateUncharged(Magazines magazines, Magazine magazine, SlabGeometry geometry) {
+    ObjStock stock = magazines.stock();
+    long objectBytes = geometry.chargeBytes();
+    long nrInAdvance = Math.min(magazines.room(geometry), stock.nrBytes() / objectBytes);
+    long bits = lowest(magazine.uncharged(), nrInAdvance);
+    long address;
+    if (bits == 0) {
+      bits = 1;
+      stock.take(objectBytes);
+      address = magazine.allocateUncharged();
+    } else {
+      long nrBytes = Long.bitCount(bits) * objectBytes;
+      stock.take(nrBytes);
+      magazines.parked(nrBytes);
+      magazine.charged(bits, nrBytes);
+      address = magazine.allocate();
+    }
+    if (profile.isOn()) {
+      sample(address, magazine, (long) Long.bitCount(bits) * geometry.objectSize());
     }
     return address;
   }

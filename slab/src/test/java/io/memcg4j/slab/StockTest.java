@@ -8,6 +8,7 @@ import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.ObjStock;
 import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.CpuSlots;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 
 /** The byte stock of a slot, as the allocator uses it. */
@@ -114,6 +115,29 @@ final class StockTest {
       assertTrue(nrRefused > 0, "nothing was refused");
       assertEquals(0, instance.drainedUsage(group));
       instance.assertNothingLeft();
+    }
+  }
+
+  /** Its word was taken when nothing was allowed in advance, and is not left for that. */
+  @Test
+  void pairs_ofATenantThatHoldsNothingElse_areChargedInAdvance() {
+    try (Instance one = Instance.create()) {
+      ObjCgroup handle = one.handle("a");
+      try (Scope _ = handle.enter()) {
+        Kmalloc kmalloc = one.kmalloc;
+        for (int i = 0; i < 3; i++) {
+          kmalloc.free(kmalloc.allocate(64));
+        }
+        Magazines magazines =
+            Objects.requireNonNull(one.allocator().armedMagazines(true), "not armed");
+        Magazine magazine = magazines.get(SizeClasses.index(64));
+        assertTrue(magazine.available() != 0, "nothing is charged in advance");
+        assertTrue(
+            magazine.parkedBytes() <= magazines.stock().wordLimitBytes(),
+            () -> "parkedBytes=" + magazine.parkedBytes());
+      }
+      one.root.drain();
+      assertEquals(0, handle.group().usage());
     }
   }
 }
