@@ -284,10 +284,10 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
     return SlotScopes.isOf(occupant, threadId) && SlotScopes.isOpen(occupant) ? mine : null;
   }
 
-  /** A scope without a slot was closed. */
-  void leftOverflow(int depth) {
+  /** The outermost scope of a thread without a slot was closed. */
+  void leftOverflow() {
     ThreadState state = threads.get();
-    if (depth == 0 && state != null) {
+    if (state != null) {
       state.overflow = null;
     }
   }

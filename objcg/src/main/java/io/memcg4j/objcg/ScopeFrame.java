@@ -43,6 +43,10 @@ public final class ScopeFrame {
 
   private static final long NO_TOKEN = -1;
 
+  private static final int THROTTLE_DEFERRED = 1;
+  private static final int THROTTLED = 1 << 1;
+  private static final int CLOSES_WITH_OUTER = 1 << 2;
+
   /** To whom the thread is moved, while the scope with this serial number is open. */
   private record Move(long serial, ObjCgroup target) {}
 
@@ -53,8 +57,10 @@ public final class ScopeFrame {
   private ObjStock stock;
   private long token = NO_TOKEN;
   private long serial;
-  private boolean throttleDeferred;
-  private boolean closesWithOuter;
+
+  /** Nothing for most scopes, so that opening one looks at a single number. */
+  private int flags;
+
   private @Nullable Throttle throttle;
   private volatile @Nullable Move move;
 
@@ -72,18 +78,11 @@ public final class ScopeFrame {
       handle = payer;
     }
     token = NO_TOKEN;
-    throttleDeferred = false;
-    closesWithOuter = false;
-    if (throttle != null) {
+    if (flags != 0) {
+      flags = 0;
       throttle = null;
     }
-    if (move != null) {
-      move = null; // for a scope that is closed
-    }
-    if (holdsSlot()) {
-      slot.runWork();
-      slot.closeGate();
-    }
+    slot.closeGate();
     SERIAL.setOpaque(this, serial + 1);
   }
 
@@ -133,28 +132,27 @@ public final class ScopeFrame {
 
   /** Its place in the stack of scopes was given up. */
   void left() {
-    if (!holdsSlot()) {
-      scopes.registry().leftOverflow(depth);
-      return;
-    }
     if (token != NO_TOKEN) {
       stock.leave();
     }
-    if (depth == 0) {
-      slot.release();
+    CpuSlot mine = slot;
+    if (depth != 0) {
+      mine.closeGate();
+      mine.runWork();
+    } else if (holdsSlot()) {
+      mine.release();
     } else {
-      slot.closeGate();
-      slot.runWork();
+      scopes.registry().leftOverflow();
     }
   }
 
   /** Until it is closed, an enclosing scope may be closed first, and closes this one. */
   void closedByOuter() {
-    closesWithOuter = true;
+    flags |= CLOSES_WITH_OUTER;
   }
 
   boolean closesWithOuter() {
-    return closesWithOuter;
+    return (flags & CLOSES_WITH_OUTER) != 0;
   }
 
   /** By the owner. */
@@ -202,7 +200,7 @@ public final class ScopeFrame {
 
   void deferThrottle(Scope scope, boolean deferred) {
     requireOwner(scope);
-    throttleDeferred = deferred;
+    flags = deferred ? flags | THROTTLE_DEFERRED : flags & ~THROTTLE_DEFERRED;
   }
 
   Throttle takeThrottle(Scope scope) {
@@ -229,8 +227,10 @@ public final class ScopeFrame {
    * @param nrPages how many
    */
   public void overHigh(MemCgroup group, long nrPages) {
-    Throttle due = group.handleOverHigh(nrPages, !throttleDeferred);
-    if (throttleDeferred && (throttle == null || due.delayNanos() > throttle.delayNanos())) {
+    boolean deferred = (flags & THROTTLE_DEFERRED) != 0;
+    Throttle due = group.handleOverHigh(nrPages, !deferred);
+    if (deferred && (throttle == null || due.delayNanos() > throttle.delayNanos())) {
+      flags |= THROTTLED;
       throttle = due;
     }
   }
@@ -307,7 +307,7 @@ public final class ScopeFrame {
   /** Any thread: where the owner will move with its next operation; null if it stays. */
   @Nullable ObjCgroup moveTarget() {
     Move due = move;
-    return due == null ? null : due.target;
+    return due != null && isOpen(due.serial) ? due.target : null;
   }
 
   /** Who pays for the next allocation: a move that the owner has not noticed yet included. */
