@@ -5,6 +5,8 @@ import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.CpuSlots;
 import io.memcg4j.percpu.PerCpu;
 import io.memcg4j.percpu.SlotWork;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -22,9 +24,14 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
    *            the list of exactly one group.
    * Ordering   offline marks the group first, then takes the lock; making a handle takes the lock,
    *            then looks at the mark: so no handle is made behind the back of offline.
+   *            recent: stored with release, after the slot names its occupant. Whoever reads it sees at
+   *            least that occupant, and never itself as an earlier one that has no scope there, while it
+   *            has one without a slot (OccupantStress, twin: recent before the occupant).
    * Locks      lock guards ids and the groups' lists; leaf: nothing is called with it held.
    * Origin     memcg_reparent_objcgs and friends, Linux mm/memcontrol.c.
    */
+  private static final VarHandle RECENT = MethodHandles.arrayElementVarHandle(SlotScopes[].class);
+
   private static final int INITIAL_HANDLES = 16;
   private static final int NR_RECENT = 1024;
 
@@ -40,7 +47,7 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
    * overwrite each other, and each looks whether it is the occupant of what it finds; then it is
    * the only slot where it can be, as entering anywhere else overwrites this.
    */
-  private final @Nullable SlotScopes[] recent = new @Nullable SlotScopes[NR_RECENT];
+  private final @Nullable SlotScopes[] recent;
 
   private final AtomicInteger nrCaches = new AtomicInteger();
   private final ObjCgroup rootHandle;
@@ -53,8 +60,14 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
   private int nrFreeIds;
   private int nrIds;
 
-  private ObjCgroups(MemCgroup root) {
+  /**
+   * A tree's.
+   *
+   * @param nrRecent a power of two
+   */
+  ObjCgroups(MemCgroup root, int nrRecent) {
     this.root = root;
+    this.recent = new @Nullable SlotScopes[nrRecent];
     this.slots = root.slots();
     this.rootHandle = newHandle(root);
     GroupHandles state = new GroupHandles();
@@ -83,7 +96,7 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
   }
 
   private static ObjCgroups newTree(MemCgroup root) {
-    ObjCgroups created = new ObjCgroups(root);
+    ObjCgroups created = new ObjCgroups(root, NR_RECENT);
     LiveTrees.add(created);
     return created;
   }
@@ -218,8 +231,8 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
     return frame == null ? null : frame.payerRacy();
   }
 
-  private static int indexOf(long threadId) {
-    return (int) threadId & (NR_RECENT - 1);
+  private int indexOf(long threadId) {
+    return (int) threadId & (recent.length - 1);
   }
 
   ScopeFrame enter(ObjCgroup handle) {
@@ -262,11 +275,12 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
     if (slot != null) {
       mine = scopes.get(slot);
       state.slotHint = slot.index();
-      recent[indexOf(threadId)] = mine;
-      return enterOutermost(mine, threadId, handle);
+      ScopeFrame frame = enterOutermost(mine, threadId, handle);
+      RECENT.setRelease(recent, indexOf(threadId), mine);
+      return frame;
     }
     mine = new SlotScopes(this, slots.overflow());
-    recent[indexOf(threadId)] = null;
+    RECENT.setRelease(recent, indexOf(threadId), (SlotScopes) null);
     state.overflow = mine;
     return mine.openOutermost(threadId, handle);
   }

@@ -32,17 +32,30 @@ final class OccupantStress {
     Jcstress.assertBreaks(TwoWords.class);
   }
 
-  @JCStressTest
-  @Outcome(id = "0, 0", expect = Expect.ACCEPTABLE, desc = "outside is outside")
-  @Outcome(expect = Expect.FORBIDDEN, desc = "the other's scope was taken for one's own")
-  @State
-  public static class OneWord {
-    private final MemCgroup root = MemCgroup.root(CpuSlots.create(1, 1));
-    private final ObjCgroups registry = ObjCgroups.of(root);
-    private final ObjCgroup a = ObjCgroup.of(root.create("a"));
-    private final ObjCgroup b = ObjCgroup.of(root.create("b"));
+  @Test
+  void onePlace_holds() {
+    Jcstress.assertHolds(OnePlace.class);
+  }
 
-    private int comeAndGo(ObjCgroup handle) {
+  @Test
+  void placeBeforeOccupant_breaks() {
+    Jcstress.assertBreaks(PlaceBeforeOccupant.class);
+  }
+
+  /** A tree with one slot for scopes, and so many places where threads look up theirs. */
+  abstract static class Turns {
+    private final ObjCgroups registry;
+    final ObjCgroup a;
+    final ObjCgroup b;
+
+    Turns(int nrPlaces) {
+      MemCgroup root = MemCgroup.root(CpuSlots.create(1, 1));
+      registry = root.subsystem(ObjCgroups.class, tree -> new ObjCgroups(tree, nrPlaces));
+      a = ObjCgroup.of(root.create("a"));
+      b = ObjCgroup.of(root.create("b"));
+    }
+
+    final int comeAndGo(ObjCgroup handle) {
       int nrWrong = 0;
       for (int i = 0; i < NR_ROUNDS; i++) {
         try (Scope scope = handle.enter()) {
@@ -53,6 +66,16 @@ final class OccupantStress {
       }
       return nrWrong;
     }
+  }
+
+  @JCStressTest
+  @Outcome(id = "0, 0", expect = Expect.ACCEPTABLE, desc = "outside is outside")
+  @Outcome(expect = Expect.FORBIDDEN, desc = "the other's scope was taken for one's own")
+  @State
+  public static class OneWord extends Turns {
+    public OneWord() {
+      super(1 << 10);
+    }
 
     @Actor
     public void first(II_Result r) {
@@ -62,6 +85,67 @@ final class OccupantStress {
     @Actor
     public void second(II_Result r) {
       r.r2 = comeAndGo(b);
+    }
+  }
+
+  /** All threads' ids collide where they look up their slot. */
+  @JCStressTest
+  @Outcome(id = "0, 0", expect = Expect.ACCEPTABLE, desc = "each finds its own")
+  @Outcome(expect = Expect.FORBIDDEN, desc = "a scope without a slot was not found")
+  @State
+  public static class OnePlace extends Turns {
+    public OnePlace() {
+      super(1);
+    }
+
+    @Actor
+    public void first(II_Result r) {
+      r.r1 = comeAndGo(a);
+    }
+
+    @Actor
+    public void second(II_Result r) {
+      r.r2 = comeAndGo(b);
+    }
+  }
+
+  /** Where a thread is gets known before the slot names it. */
+  @JCStressTest
+  @Outcome(id = "0, 0", expect = Expect.ACCEPTABLE, desc = "each finds its own")
+  @Outcome(expect = Expect.ACCEPTABLE_INTERESTING, desc = "a scope was not found")
+  @State
+  public static class PlaceBeforeOccupant {
+    private static final VarHandle OWNER =
+        fieldVarHandle(lookup(), "owner", VarHandle.class, PlaceBeforeOccupant.class, int.class);
+
+    volatile int owner;
+    volatile boolean isPlaceKnown;
+    volatile int occupant; // id and whether a scope is open
+
+    private int comeAndGo(int id) {
+      int nrWrong = 0;
+      for (int i = 0; i < NR_ROUNDS; i++) {
+        if (OWNER.compareAndSet(this, 0, id)) {
+          isPlaceKnown = true;
+          occupant = 2 * id + 1;
+          occupant = 2 * id;
+          owner = 0;
+        } else {
+          isPlaceKnown = false;
+          nrWrong += isPlaceKnown && occupant == 2 * id ? 1 : 0; // in a scope without a slot
+        }
+      }
+      return nrWrong;
+    }
+
+    @Actor
+    public void first(II_Result r) {
+      r.r1 = comeAndGo(1);
+    }
+
+    @Actor
+    public void second(II_Result r) {
+      r.r2 = comeAndGo(2);
     }
   }
 
