@@ -49,6 +49,8 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
    */
   private final @Nullable SlotScopes[] recent;
 
+  private final int recentMask;
+
   private final AtomicInteger nrCaches = new AtomicInteger();
   private final ObjCgroup rootHandle;
   private final PerCpu<SlotStocks> stocks;
@@ -68,6 +70,7 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
   ObjCgroups(MemCgroup root, int nrRecent) {
     this.root = root;
     this.recent = new @Nullable SlotScopes[nrRecent];
+    this.recentMask = nrRecent - 1;
     this.slots = root.slots();
     this.rootHandle = newHandle(root);
     GroupHandles state = new GroupHandles();
@@ -232,7 +235,7 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
   }
 
   private int indexOf(long threadId) {
-    return (int) threadId & (recent.length - 1);
+    return (int) threadId & recentMask;
   }
 
   ScopeFrame enter(ObjCgroup handle) {
