@@ -204,7 +204,7 @@ public final class ObjStock {
   private void giveSurplus(long spokenFor) {
     if (handle.isRoot()) {
       nrBytes = Long.MAX_VALUE / 2;
-    } else if (!hot) {
+    } else if (!hot && !tryWarm()) {
       flush();
     } else {
       refreshLimits();
@@ -235,6 +235,18 @@ public final class ObjStock {
     if (budgetBytes < TIGHT_BUDGET_BYTES) {
       home.coolOthers(this, highestTight());
     }
+  }
+
+  /**
+   * For a slot that frees what others allocate: holds something if that takes no other stock's
+   * place, and if the group's limits are not so low that slots have to do without.
+   */
+  private boolean tryWarm() {
+    hot =
+        !handle.refs().isDying()
+            && handle.group().stockBudgetBytes() >= TIGHT_BUDGET_BYTES
+            && home.tryHeat(this);
+    return hot;
   }
 
   /**

@@ -154,8 +154,28 @@ final class SlotStocks {
     }
   }
 
-  /** Its own place if it has one, else one of nobody or of a cold stock, else the next in turn. */
+  /** As {@link #heat}, but takes no place of a stock that is hot. */
+  boolean tryHeat(ObjStock stock) {
+    int place = freePlaceFor(stock);
+    if (place < 0) {
+      return false;
+    }
+    hot[place] = stock;
+    return true;
+  }
+
   private int placeFor(ObjStock stock) {
+    int place = freePlaceFor(stock);
+    if (place >= 0) {
+      return place;
+    }
+    int victim = nextVictim;
+    nextVictim = (victim + 1) % hot.length;
+    return victim;
+  }
+
+  /** Its own place if it has one, else one of nobody or of a cold stock; -1 if there is none. */
+  private int freePlaceFor(ObjStock stock) {
     int empty = -1;
     for (int i = 0; i < hot.length; i++) {
       if (hot[i] == stock) {
@@ -165,12 +185,7 @@ final class SlotStocks {
         empty = i;
       }
     }
-    if (empty >= 0) {
-      return empty;
-    }
-    int victim = nextVictim;
-    nextVictim = (victim + 1) % hot.length;
-    return victim;
+    return empty;
   }
 
   /** Lets no other stock than {@code kept} hold charges of the subtree in advance. */

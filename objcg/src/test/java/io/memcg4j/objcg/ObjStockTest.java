@@ -83,6 +83,49 @@ class ObjStockTest {
   }
 
   @Test
+  void uncharge_slotThatOnlyFrees_holdsSomeAndGivesTheRestBack() {
+    use(1_000);
+    CpuSlot slot = claim(0);
+    ObjStock stock = pinned(slot);
+    assertFalse(stock.isHot());
+    stock.uncharge(100);
+    assertTrue(stock.isHot());
+    assertEquals(100, stock.nrBytes(), "kept, not given back byte by byte");
+    for (int i = 1; i < 10 * PAGE; i++) {
+      stock.uncharge(100);
+      assertTrue(stock.nrBytes() <= stock.limitBytes());
+    }
+    assertTrue(group.usage() <= group.stockBoundBytes(), "all of it was freed");
+    stock.unpin();
+    slot.release();
+    root.drain();
+    assertEquals(0, group.usage());
+  }
+
+  @Test
+  void uncharge_slotThatOnlyFrees_takesNoPlaceAndHoldsNothingForATightGroup() {
+    CpuSlot slot = claim(0);
+    for (int i = 0; i < MemCgroup.STOCK_GROUPS; i++) {
+      ObjStock busy = registry.stock(slot, ObjCgroup.of(root.create("busy" + i)));
+      busy.pin();
+      assertNull(busy.ensure(1, 1));
+    }
+    use(2);
+    ObjStock stock = pinned(slot);
+    stock.uncharge(PAGE);
+    assertFalse(stock.isHot(), "the busy ones keep their places");
+    assertEquals(PAGE, group.usage());
+    CpuSlot other = claim(1);
+    group.setMax(PAGE);
+    ObjStock tight = pinned(other);
+    tight.uncharge(PAGE);
+    assertFalse(tight.isHot());
+    assertEquals(0, group.usage());
+    other.release();
+    slot.release();
+  }
+
+  @Test
   @Timeout(value = 2, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
   void ensure_limitHitDrainsTheStockItFills_ends() {
     group.setMax(2 * PAGE);
