@@ -8,6 +8,7 @@ import io.memcg4j.objcg.Scope;
 import io.memcg4j.slab.Kmalloc;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 
 /** Off-heap objects that refer to each other, and roots: the same graph as in leakgraph.c. */
 final class LeakGraph implements AutoCloseable {
@@ -108,6 +109,33 @@ final class LeakGraph implements AutoCloseable {
       Kmalloc.MEMORY.set(JAVA_LONG, objects[order[i]], objects[order[i + 1]]);
     }
     return objects[order[0]];
+  }
+
+  /** How many objects the roots lead to. */
+  int nrReachable() {
+    long[] sorted = objects.clone();
+    Arrays.sort(sorted);
+    boolean[] seen = new boolean[sorted.length];
+    int[] queue = new int[sorted.length];
+    int nrQueued = reach(sorted, roots.address(), roots.byteSize(), seen, queue, 0);
+    for (int i = 0; i < nrQueued; i++) {
+      nrQueued = reach(sorted, sorted[queue[i]], shape.nrBytes(), seen, queue, nrQueued);
+    }
+    return nrQueued;
+  }
+
+  private static int reach(
+      long[] sorted, long from, long nrBytes, boolean[] seen, int[] queue, int nrQueued) {
+    int nr = nrQueued;
+    for (long at = from; at < from + nrBytes; at += Long.BYTES) {
+      long value = Kmalloc.MEMORY.get(JAVA_LONG, at);
+      int index = value < sorted[0] ? -1 : Arrays.binarySearch(sorted, value);
+      if (index >= 0 && !seen[index]) {
+        seen[index] = true;
+        queue[nr++] = index;
+      }
+    }
+    return nr;
   }
 
   private int below(int bound) {

@@ -51,6 +51,7 @@ final class LeakBenchTest {
       int nrReached = new LockedMarking(graph, true).mark();
       assertTrue(nrReached > 1500 && nrReached < 3000, () -> "nrReached=" + nrReached);
       assertEquals(nrReached, new LockedMarking(graph, false).mark());
+      assertEquals(nrReached, graph.nrReachable());
     }
     try (LeakGraph chain = new LeakGraph(LeakGraph.Shape.parse(CHAIN))) {
       assertEquals(3000, new LockedMarking(chain, true).mark());
