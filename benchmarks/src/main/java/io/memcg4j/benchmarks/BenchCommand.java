@@ -20,6 +20,7 @@ import picocli.CommandLine.Spec;
       ArenaBench.class,
       KmallocBench.class,
       LeakBench.class,
+      PageCommand.class,
       PeersBench.class,
       PercpuBench.class,
       TenantsBench.class,

@@ -45,6 +45,10 @@ final class Fork {
         command.add(option);
       }
     }
+    String home = System.getProperty(TraceFiles.HOME_PROPERTY, "");
+    if (!home.isEmpty()) {
+      command.add("-D" + TraceFiles.HOME_PROPERTY + "=" + home);
+    }
     command.addAll(options);
     command.add("-classpath");
     command.add(System.getProperty("java.class.path"));

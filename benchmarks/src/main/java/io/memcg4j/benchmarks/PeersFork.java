@@ -1,72 +1,131 @@
 package io.memcg4j.benchmarks;
 
+import io.memcg4j.benchmarks.Peer.Limited;
 import io.memcg4j.benchmarks.Peer.Worker;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicReference;
-import org.jspecify.annotations.Nullable;
+import java.util.SplittableRandom;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 
-/** One measurement of {@code bench peers}; runs in a process of its own. */
+/**
+ * The cases of one kind for one subject of {@code bench peers}; runs in a process of its own. What
+ * it measures is named {@code CASE:METRIC}.
+ */
 final class PeersFork {
   static final String PAIR = "pair";
   static final String ALLOC = "alloc";
   static final String FREE = "free";
+  static final String WRITE = "write";
+  static final String REPLACE = "replace";
   static final String HANDOFF = "handoff";
+  static final String EVENT = "event";
+  static final String THREAD = "thread";
+  static final String EMPTY_THREAD = "emptyThread";
+  static final String REFUSAL = "refusal";
   static final String MEMORY = "memory";
+  static final String HEAP = "heap";
 
-  private static final int NR_PAIRS = 100_000;
-  private static final int NR_HELD = 1_000_000;
-  private static final long MAX_HELD_BYTES = 512L << 20;
-  private static final int BATCH = 256;
-  private static final int NR_BATCHES = 2_000;
-  private static final int NR_IN_FLIGHT = 16;
-  private static final long WARMUP_NANOS = 2_000_000_000L;
-  private static final int MIN_WARMUP_ROUNDS = 3;
+  /** Of sizes at random, as many as C has. */
+  static final int NR_CHURNED = 100_000;
 
-  /** A heap that is resident from the start, so that what it grows by is nobody's memory. */
-  static final List<String> MEMORY_OPTIONS =
-      List.of("-Xms1g", "-Xmx1g", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC");
+  static final int WINDOW = 10_000;
+  static final long SEED = 42;
 
-  private PeersFork() {}
+  private static final int MAX_PAIRS = 100_000;
+  private static final long PAIRS_NANOS = 2_000_000;
+  private static final int NR_TRIED = 100;
+  private static final long MAX_HELD_BYTES = 256L << 20;
+  private static final long LIMIT_BYTES = 4L << 20;
+  private static final int LIMIT_PERCENT = 90;
+  private static final int NR_REFUSALS = 100;
 
-  /** Arguments: name, {@code KIND/SIZE}, subject, rounds. */
+  private final Peer peer;
+  private final PeersPlan plan;
+  private final PeerRounds rounds;
+
+  private PeersFork(Peer peer, PeersPlan plan, PeerRounds rounds) {
+    this.peer = peer;
+    this.plan = plan;
+    this.rounds = rounds;
+  }
+
+  /**
+   * Arguments: name, cases of one kind with commas between, subject, rounds, plan. Each case has a
+   * peer of its own, so that none finds what another has left; the compiled code they share.
+   */
   static Map<String, Double> measure(String[] args) throws InterruptedException {
-    int slash = args[1].indexOf('/');
-    int size = Integer.parseInt(args[1].substring(slash + 1));
-    int nrRounds = Integer.parseInt(args[3]);
-    Peer peer = Peer.of(args[2]);
-    return switch (args[1].substring(0, slash)) {
-      case PeersBench.PAIRS -> pairs(peer, size, nrRounds);
-      case PeersBench.HELD -> held(peer, size, nrRounds);
-      case PeersBench.HANDOFF -> handoff(peer, size, nrRounds);
-      case PeersBench.MEMORY -> memory(peer, size);
-      default -> throw new IllegalArgumentException("unknown case: name=" + args[1]);
+    PeerSubject subject = PeerSubject.of(args[2]);
+    PeersPlan plan = PeersPlan.valueOf(args[4]);
+    int maxRounds = Integer.parseInt(args[3]);
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    for (String caseName : args[1].split(",", -1)) {
+      try (Peer peer = subject.maker().get()) {
+        boolean first = metrics.isEmpty();
+        FutureTask<Map<String, Double>> work =
+            new FutureTask<>(() -> {
+              PeerRounds rounds = new PeerRounds(plan, first, maxRounds, peer.isCollected());
+              return new PeersFork(peer, plan, rounds).measure(caseName);
+            });
+        Thread thread = peer.thread(work);
+        thread.start();
+        work.get().forEach((key, value) -> metrics.put(caseName + ":" + key, value));
+        thread.join();
+      } catch (ExecutionException e) {
+        throw new IllegalStateException(
+            "cannot measure: case=" + caseName + " subject=" + subject.name(), e.getCause());
+      }
+    }
+    return metrics;
+  }
+
+  private Map<String, Double> measure(String caseName) throws InterruptedException {
+    String variant = PeerCase.variant(caseName);
+    return switch (PeerCase.of(caseName)) {
+      case PAIRS -> pairs(Integer.parseInt(variant));
+      case HELD -> held(Integer.parseInt(variant));
+      case RANDOM -> random();
+      case HANDOFF -> {
+        new PeersHandoff(peer, plan, Integer.parseInt(variant)).run(rounds);
+        yield rounds.results();
+      }
+      case REPLAY -> replay(variant);
+      case VTHREADS -> {
+        new PeersThreads(peer, plan).run(rounds);
+        yield rounds.results();
+      }
+      case LIMIT -> limit(Integer.parseInt(variant));
+      case MEMORY -> {
+        int size = Integer.parseInt(variant);
+        yield Map.of(MEMORY, ResidentMemory.perPayloadByte(peer, nrHeld(size), size));
+      }
     };
   }
 
-  private static Map<String, Double> pairs(Peer peer, int size, int nrRounds) {
-    try (Worker worker = peer.worker()) {
+  private Map<String, Double> pairs(int size) {
+    try (Worker worker = peer.worker(0)) {
+      int count = nrPairs(worker, size);
       long sink = 0;
-      double best = Double.MAX_VALUE;
-      long start = System.nanoTime();
-      for (int round = 0;
-          System.nanoTime() - start < WARMUP_NANOS || round < MIN_WARMUP_ROUNDS;
-          round++) {
-        sink += worker.pairs(NR_PAIRS, size);
-      }
-      for (int round = 0; round < nrRounds; round++) {
+      while (rounds.next()) {
         long begin = System.nanoTime();
-        sink += worker.pairs(NR_PAIRS, size);
-        best = Math.min(best, (double) (System.nanoTime() - begin) / NR_PAIRS);
+        sink += worker.pairs(count, size);
+        rounds.add(PAIR, System.nanoTime() - begin, count);
       }
+      Map<String, Double> results = rounds.results();
+      long before = LoopTimer.heapBytes();
+      sink += worker.pairs(count, size);
+      results.put(HEAP, (double) (LoopTimer.heapBytes() - before) / count);
       requireWork(sink);
-      return Map.of(PAIR, best);
+      return results;
     }
+  }
+
+  /** So many that a round takes some milliseconds at most. */
+  private static int nrPairs(Worker worker, int size) {
+    long begin = System.nanoTime();
+    requireWork(worker.pairs(NR_TRIED, size));
+    long nanos = Math.max(1, System.nanoTime() - begin);
+    return Math.clamp(PAIRS_NANOS * 20 * NR_TRIED / nanos, NR_TRIED, MAX_PAIRS);
   }
 
   private static void requireWork(long sink) {
@@ -75,129 +134,106 @@ final class PeersFork {
     }
   }
 
-  private static int nrHeld(int size) {
-    return (int) Math.min(NR_HELD, MAX_HELD_BYTES / size);
+  private int nrHeld(int size) {
+    int most = Math.min(plan.nrObjects(), peer.maxObjects());
+    return (int) Math.min(most, MAX_HELD_BYTES / size);
   }
 
-  private static Map<String, Double> held(Peer peer, int size, int nrRounds) {
+  private Map<String, Double> held(int size) {
     int nrObjects = nrHeld(size);
-    try (Worker worker = peer.worker()) {
+    try (Worker worker = peer.worker(0)) {
       Object batch = worker.batch(nrObjects);
-      long bestAlloc = Long.MAX_VALUE;
-      long bestFree = Long.MAX_VALUE;
-      long start = System.nanoTime();
-      for (int round = -1; round < nrRounds; ) {
+      while (rounds.next()) {
         long begin = System.nanoTime();
         worker.fill(batch, size);
-        long middle = System.nanoTime();
-        worker.free(batch);
+        long filled = System.nanoTime();
+        worker.touch(batch);
+        long touched = System.nanoTime();
+        worker.freeAll(batch);
         long end = System.nanoTime();
-        if (round >= 0) {
-          bestAlloc = Math.min(bestAlloc, middle - begin);
-          bestFree = Math.min(bestFree, end - middle);
+        rounds.add(ALLOC, filled - begin, nrObjects);
+        rounds.add(WRITE, touched - filled, nrObjects);
+        if (!peer.isCollected()) {
+          rounds.add(FREE, end - touched, nrObjects);
         }
-        round += round >= 0 || end - start > WARMUP_NANOS ? 1 : 0;
       }
-      Map<String, Double> metrics = new LinkedHashMap<>();
-      metrics.put(ALLOC, (double) bestAlloc / nrObjects);
-      metrics.put(FREE, (double) bestFree / nrObjects);
-      return metrics;
-    }
-  }
-
-  /** One thread allocates, another one frees: time per object. */
-  private static Map<String, Double> handoff(Peer peer, int size, int nrRounds)
-      throws InterruptedException {
-    double best = Double.MAX_VALUE;
-    for (int round = -2; round < Math.max(3, nrRounds / 3); round++) {
-      double nanos = handoffOnce(peer, size);
-      best = round < 0 ? best : Math.min(best, nanos);
-    }
-    return Map.of(HANDOFF, best);
-  }
-
-  private static double handoffOnce(Peer peer, int size) throws InterruptedException {
-    SpinQueue full = new SpinQueue();
-    SpinQueue empty = new SpinQueue();
-    AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
-    Thread consumer =
-        Thread.ofPlatform()
-            .unstarted(() -> {
-              try (Worker worker = peer.worker()) {
-                for (int i = 0; i < NR_BATCHES; i++) {
-                  Object batch = full.take();
-                  worker.free(batch);
-                  empty.put(batch);
-                }
-              } catch (Throwable t) {
-                failure.set(t);
-                full.close();
-                empty.close();
-              }
-            });
-    try (Worker worker = peer.worker()) {
-      for (int i = 0; i < NR_IN_FLIGHT; i++) {
-        empty.put(worker.batch(BATCH));
-      }
-      consumer.start();
-      long begin = System.nanoTime();
-      for (int i = 0; i < NR_BATCHES; i++) {
-        Object batch = empty.take();
-        worker.fill(batch, size);
-        full.put(batch);
-      }
-      consumer.join();
-      long nanos = System.nanoTime() - begin;
-      if (failure.get() != null) {
-        throw new IllegalStateException("consumer failed", failure.get());
-      }
-      return (double) nanos / ((long) NR_BATCHES * BATCH);
-    } catch (RuntimeException e) {
-      full.close();
-      throw failure.get() == null ? e : new IllegalStateException("consumer failed", failure.get());
-    }
-  }
-
-  /** Resident memory that a million objects take, by payload byte, the array of them left out. */
-  private static Map<String, Double> memory(Peer peer, int size) {
-    int nrObjects = nrHeld(size);
-    try (Worker worker = peer.worker()) {
-      Object warm = worker.batch(1000);
-      worker.fill(warm, size);
-      worker.touch(warm);
-      Object batch = worker.batch(nrObjects);
-      long before = residentBytes();
+      Map<String, Double> results = rounds.results();
+      long before = LoopTimer.heapBytes();
       worker.fill(batch, size);
-      worker.touch(batch);
-      long after = residentBytes();
-      worker.free(batch);
-      worker.free(warm);
-      return Map.of(MEMORY, (double) (after - before) / ((long) nrObjects * size));
+      worker.freeAll(batch);
+      results.put(HEAP, (double) (LoopTimer.heapBytes() - before) / nrObjects);
+      return results;
     }
   }
 
-  /**
-   * What is resident beside the Java heap, which is resident as a whole from the start ({@link
-   * #MEMORY_OPTIONS}), and what is alive on it.
-   */
-  private static long residentBytes() {
-    for (int i = 0; i < 3; i++) {
-      System.gc();
+  private Map<String, Double> random() {
+    int window = Math.min(WINDOW, Math.min(plan.nrObjects(), peer.maxObjects()));
+    int nrObjects = Math.min(NR_CHURNED, Math.min(plan.nrObjects(), peer.maxObjects()));
+    int[] places = new int[nrObjects];
+    int[] sizes = new int[nrObjects];
+    SplittableRandom random = new SplittableRandom(SEED);
+    for (int i = 0; i < nrObjects; i++) {
+      places[i] = random.nextInt(window);
+      sizes[i] = randomSize(random);
     }
-    Runtime runtime = Runtime.getRuntime();
-    return residentOfProcess() + runtime.totalMemory() - runtime.freeMemory();
-  }
-
-  private static long residentOfProcess() {
-    try {
-      for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
-        if (line.startsWith("VmRSS:")) {
-          return Long.parseLong(line.replaceAll("[^0-9]", "")) * 1024;
-        }
+    try (Worker worker = peer.worker(0)) {
+      Object batch = worker.batch(window);
+      while (rounds.next()) {
+        long begin = System.nanoTime();
+        worker.churn(batch, places, sizes);
+        rounds.add(REPLACE, System.nanoTime() - begin, nrObjects);
       }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      worker.freeAll(batch);
     }
-    throw new IllegalStateException("no VmRSS in /proc/self/status");
+    return rounds.results();
+  }
+
+  /** Any power of two up to 4 KiB is passed as often as any other: small ones are most. */
+  private static int randomSize(SplittableRandom random) {
+    int bound = 16 << random.nextInt(9);
+    return 1 + random.nextInt(bound);
+  }
+
+  private Map<String, Double> replay(String name) {
+    Trace trace = trace(name);
+    try (Worker worker = peer.worker(0)) {
+      Object batch = worker.batch(trace.nrIds());
+      while (rounds.next()) {
+        long begin = System.nanoTime();
+        worker.replay(batch, trace);
+        rounds.add(EVENT, System.nanoTime() - begin, trace.nrEvents());
+        worker.freeAll(batch);
+      }
+    }
+    return rounds.results();
+  }
+
+  static Trace trace(String name) {
+    try {
+      return TraceParser.parse(TraceFiles.find(name));
+    } catch (TraceException e) {
+      throw new IllegalStateException("no trace: name=" + name, e);
+    }
+  }
+
+  private Map<String, Double> limit(int size) {
+    try (Limited limited = peer.limited(LIMIT_BYTES)) {
+      limited.fillTo(LIMIT_PERCENT, size);
+      int nrPairs = Math.min(plan.nrObjects(), MAX_PAIRS);
+      while (rounds.next()) {
+        long begin = System.nanoTime();
+        long sink = limited.pairs(nrPairs, size);
+        long middle = System.nanoTime();
+        int nrRefused = limited.refusals(NR_REFUSALS, LIMIT_BYTES);
+        long end = System.nanoTime();
+        requireWork(sink);
+        if (nrRefused != NR_REFUSALS) {
+          throw new IllegalStateException("not refused: count=" + (NR_REFUSALS - nrRefused));
+        }
+        rounds.add(PAIR, middle - begin, nrPairs);
+        rounds.add(REFUSAL, end - middle, NR_REFUSALS);
+      }
+    }
+    return rounds.results();
   }
 }

@@ -2,6 +2,7 @@ package io.memcg4j.benchmarks;
 
 import java.io.Console;
 import java.io.PrintStream;
+import java.util.Locale;
 
 /**
  * A progress bar on standard error, drawn over itself. Without a terminal it is silent, so that
@@ -10,6 +11,8 @@ import java.io.PrintStream;
 final class Progress {
   private static final int WIDTH = 30;
   private static final long LINE_NANOS = 2_000_000_000L;
+
+  private static final long MIN_NANOS_TO_TELL = 5_000_000_000L;
 
   private enum Form {
     BAR,
@@ -20,6 +23,7 @@ final class Progress {
   private final PrintStream target;
   private final Form form;
   private int nrColumns; // drawn and not yet erased
+  private final long startNanos = System.nanoTime();
   private long lastLineNanos = System.nanoTime() - LINE_NANOS;
 
   private Progress(PrintStream target, Form form) {
@@ -66,7 +70,7 @@ final class Progress {
     long now = System.nanoTime();
     if (now - lastLineNanos >= LINE_NANOS) {
       lastLineNanos = now;
-      target.println((nrDone + 1) + "/" + nrSteps + " " + label);
+      target.println((nrDone + 1) + "/" + nrSteps + " " + label + timeLeft(nrDone, nrSteps));
       target.flush();
     }
   }
@@ -82,11 +86,22 @@ final class Progress {
             + "/"
             + nrSteps
             + " "
-            + label;
+            + label
+            + timeLeft(nrDone, nrSteps);
     String blanks = " ".repeat(Math.max(0, nrColumns - line.length()));
     target.print("\r" + line + blanks);
     target.flush();
     nrColumns = line.length();
+  }
+
+  /** About how long it will take, once that can be told; nothing of what is over in a moment. */
+  private String timeLeft(int nrDone, int nrSteps) {
+    long passed = System.nanoTime() - startNanos;
+    if (nrDone == 0 || passed < MIN_NANOS_TO_TELL) {
+      return "";
+    }
+    long seconds = passed / nrDone * (nrSteps - nrDone) / 1_000_000_000;
+    return String.format(Locale.ROOT, " (about %d:%02d left)", seconds / 60, seconds % 60);
   }
 
   /** Takes the bar off the screen, before anything else is printed. */

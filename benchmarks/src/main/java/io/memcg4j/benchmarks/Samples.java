@@ -15,6 +15,10 @@ final class Samples {
     values.computeIfAbsent(new Key(caseName, subject, metric), key -> new ArrayList<>()).add(value);
   }
 
+  boolean has(String caseName, String subject, String metric) {
+    return values.containsKey(new Key(caseName, subject, metric));
+  }
+
   double median(String caseName, String subject, String metric) {
     return Statistics.median(of(caseName, subject, metric));
   }

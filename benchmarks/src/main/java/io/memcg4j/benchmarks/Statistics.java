@@ -15,6 +15,11 @@ final class Statistics {
     return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
   }
 
+  static double mean(double... values) {
+    requireSome(values);
+    return Arrays.stream(values).average().getAsDouble();
+  }
+
   static double min(double... values) {
     requireSome(values);
     return Arrays.stream(values).min().getAsDouble();

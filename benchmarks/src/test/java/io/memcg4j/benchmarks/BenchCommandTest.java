@@ -21,7 +21,8 @@ final class BenchCommandTest {
 
     assertEquals(2, run.exitCode());
     assertEquals(
-        "unknown benchmark: name=nope known=arena,kmalloc,leak,peers,percpu,tenants,threads,tree,vmalloc",
+        "unknown benchmark: name=nope"
+            + " known=arena,kmalloc,leak,page,peers,percpu,tenants,threads,tree,vmalloc",
         run.err().strip());
     assertEquals("", run.out());
   }
@@ -32,7 +33,8 @@ final class BenchCommandTest {
 
     assertEquals(2, run.exitCode());
     assertEquals(
-        "missing benchmark: known=arena,kmalloc,leak,peers,percpu,tenants,threads,tree,vmalloc",
+        "missing benchmark:"
+            + " known=arena,kmalloc,leak,page,peers,percpu,tenants,threads,tree,vmalloc",
         run.err().strip());
   }
 

@@ -10,17 +10,24 @@ import java.lang.invoke.MethodHandle;
 @SuppressWarnings("restricted")
 public final class Malloc {
   private static final MethodHandle MALLOC;
+  private static final MethodHandle CALLOC;
+  private static final MethodHandle ALIGNED_ALLOC;
+  private static final MethodHandle REALLOC;
   private static final MethodHandle FREE;
 
   static {
+    FunctionDescriptor oneArgument = FunctionDescriptor.of(JAVA_LONG, JAVA_LONG);
+    FunctionDescriptor twoArguments = FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    MALLOC = function("malloc", oneArgument);
+    CALLOC = function("calloc", twoArguments);
+    ALIGNED_ALLOC = function("aligned_alloc", twoArguments);
+    REALLOC = function("realloc", twoArguments);
+    FREE = function("free", FunctionDescriptor.ofVoid(JAVA_LONG));
+  }
+
+  private static MethodHandle function(String name, FunctionDescriptor descriptor) {
     Linker linker = Linker.nativeLinker();
-    MALLOC =
-        linker.downcallHandle(
-            linker.defaultLookup().findOrThrow("malloc"),
-            FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
-    FREE =
-        linker.downcallHandle(
-            linker.defaultLookup().findOrThrow("free"), FunctionDescriptor.ofVoid(JAVA_LONG));
+    return linker.downcallHandle(linker.defaultLookup().findOrThrow(name), descriptor);
   }
 
   /** All instances are alike. */
@@ -35,6 +42,50 @@ public final class Malloc {
   public long allocate(long nrBytes) {
     try {
       return (long) MALLOC.invokeExact(nrBytes);
+    } catch (Throwable t) {
+      throw new AssertionError("downcall failed", t);
+    }
+  }
+
+  /**
+   * Allocates zeroed memory.
+   *
+   * @param nrBytes how much
+   * @return an address; 0 if refused
+   */
+  public long allocateZeroed(long nrBytes) {
+    try {
+      return (long) CALLOC.invokeExact(1L, nrBytes);
+    } catch (Throwable t) {
+      throw new AssertionError("downcall failed", t);
+    }
+  }
+
+  /**
+   * Allocates at a multiple of a power of two.
+   *
+   * @param nrBytes how much
+   * @param alignment a power of two
+   * @return an address; 0 if refused
+   */
+  public long allocateAligned(long nrBytes, long alignment) {
+    try {
+      return (long) ALIGNED_ALLOC.invokeExact(alignment, nrBytes);
+    } catch (Throwable t) {
+      throw new AssertionError("downcall failed", t);
+    }
+  }
+
+  /**
+   * Changes the size, by another object if need be.
+   *
+   * @param address of an object
+   * @param nrBytes its new size
+   * @return an address; 0 if refused
+   */
+  public long reallocate(long address, long nrBytes) {
+    try {
+      return (long) REALLOC.invokeExact(address, nrBytes);
     } catch (Throwable t) {
       throw new AssertionError("downcall failed", t);
     }

@@ -1,0 +1,75 @@
+package io.memcg4j.benchmarks;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The rounds of one case: some that warm up, then those that count, until there were enough or
+ * their time is over. One thread.
+ */
+final class PeerRounds {
+  private static final int MIN_ROUNDS = 3;
+
+  private final long warmupNanos;
+  private final long measureNanos;
+  private final int maxRounds;
+  private final boolean mean;
+  private final Map<String, List<Double>> times = new LinkedHashMap<>();
+  private long warmingSince;
+  private long measuredSince;
+  private int nrWarmup;
+  private int nrMeasured;
+
+  /**
+   * Of a plan.
+   *
+   * @param first whether nothing is compiled yet
+   * @param mean whether the mean counts rather than the median: where some rounds pay for all, as
+   *     with a garbage collection
+   */
+  PeerRounds(PeersPlan plan, boolean first, int maxRounds, boolean mean) {
+    warmupNanos = plan.warmupNanos(first);
+    measureNanos = plan.measureNanos();
+    this.maxRounds = maxRounds;
+    this.mean = mean;
+  }
+
+  /** Whether another round is to be run. */
+  boolean next() {
+    long now = System.nanoTime();
+    if (nrWarmup == 0) {
+      warmingSince = now;
+    }
+    if (nrMeasured == 0 && (nrWarmup == 0 || now - warmingSince < warmupNanos)) {
+      nrWarmup++;
+      return true;
+    }
+    if (nrMeasured == 0) {
+      measuredSince = now;
+    } else if (nrMeasured >= maxRounds
+        || (nrMeasured >= MIN_ROUNDS && now - measuredSince >= measureNanos)) {
+      return false;
+    }
+    nrMeasured++;
+    return true;
+  }
+
+  /** What a part of the round took, by object; of a round that warms up it is forgotten. */
+  void add(String metric, long nanos, long nrObjects) {
+    if (nrMeasured > 0) {
+      times.computeIfAbsent(metric, key -> new ArrayList<>()).add((double) nanos / nrObjects);
+    }
+  }
+
+  /** The metrics in the order in which they came. */
+  Map<String, Double> results() {
+    Map<String, Double> results = new LinkedHashMap<>();
+    times.forEach((metric, values) -> {
+      double[] all = values.stream().mapToDouble(Double::doubleValue).toArray();
+      results.put(metric, mean ? Statistics.mean(all) : Statistics.median(all));
+    });
+    return results;
+  }
+}

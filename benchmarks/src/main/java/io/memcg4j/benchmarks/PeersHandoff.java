@@ -1,0 +1,74 @@
+package io.memcg4j.benchmarks;
+
+import io.memcg4j.benchmarks.Peer.Worker;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+
+/** One thread allocates, another one frees: time per object. */
+final class PeersHandoff {
+  static final int BATCH = 256;
+  static final int NR_IN_FLIGHT = 16;
+
+  private static final int NR_TRIED = 20;
+  private static final long ROUND_NANOS = 80_000_000;
+
+  private final Peer peer;
+  private final PeersPlan plan;
+  private final int size;
+
+  PeersHandoff(Peer peer, PeersPlan plan, int size) {
+    this.peer = peer;
+    this.plan = plan;
+    this.size = size;
+  }
+
+  void run(PeerRounds rounds) throws InterruptedException {
+    long tried = Math.max(1, nanos(NR_TRIED));
+    int nrBatches = Math.clamp(ROUND_NANOS * NR_TRIED / tried, 2, plan.nrBatches());
+    while (rounds.next()) {
+      rounds.add(PeersFork.HANDOFF, nanos(nrBatches), (long) nrBatches * BATCH);
+    }
+  }
+
+  private long nanos(int nrBatches) throws InterruptedException {
+    SpinQueue full = new SpinQueue();
+    SpinQueue empty = new SpinQueue();
+    AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
+    Thread consumer =
+        Thread.ofPlatform()
+            .unstarted(() -> {
+              try (Worker worker = peer.worker(0)) {
+                for (int i = 0; i < nrBatches; i++) {
+                  Object batch = full.take();
+                  worker.freeAll(batch);
+                  empty.put(batch);
+                }
+              } catch (Throwable t) {
+                failure.set(t);
+                full.close();
+                empty.close();
+              }
+            });
+    try (Worker worker = peer.worker(0)) {
+      for (int i = 0; i < NR_IN_FLIGHT; i++) {
+        empty.put(worker.batch(BATCH));
+      }
+      consumer.start();
+      long begin = System.nanoTime();
+      for (int i = 0; i < nrBatches; i++) {
+        Object batch = empty.take();
+        worker.fill(batch, size);
+        full.put(batch);
+      }
+      consumer.join();
+      long nanos = System.nanoTime() - begin;
+      if (failure.get() != null) {
+        throw new IllegalStateException("consumer failed", failure.get());
+      }
+      return nanos;
+    } catch (RuntimeException e) {
+      full.close();
+      throw failure.get() == null ? e : new IllegalStateException("consumer failed", failure.get());
+    }
+  }
+}

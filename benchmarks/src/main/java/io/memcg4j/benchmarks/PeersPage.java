@@ -1,0 +1,377 @@
+package io.memcg4j.benchmarks;
+
+import io.memcg4j.benchmarks.BarChart.Bar;
+import io.memcg4j.benchmarks.BarChart.Group;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+
+/** Tables and charts of a result file of {@code bench peers}. */
+final class PeersPage {
+  /** Where the charts are, seen from the pages. */
+  static final String CHARTS = "docs/charts";
+
+  private static final String HELD_64 = "held/64";
+
+  /** Of a column: the sum of the metrics beside that of memcg4j. */
+  private static final String RATIO = "64: ratio";
+
+  private static final List<String> SHORT_LIST =
+      List.of(
+          "memcg4j",
+          "memcg4j-off",
+          "netty-adaptive-disabled",
+          "netty-pooled-disabled",
+          "arrow-child",
+          "arena-confined",
+          "ffm-malloc",
+          "lwjgl-jemalloc",
+          "c-glibc",
+          "c-jemalloc",
+          "c-mimalloc",
+          "c-tcmalloc");
+
+  private final ResultFile results;
+
+  PeersPage(ResultFile results) {
+    this.results = results;
+  }
+
+  /** For {@code BENCHMARKS.md}: everything. */
+  String full() {
+    return """
+    Measured on %s.
+    %s
+    ### Pairs
+
+    One object allocated and freed at once, nanoseconds per pair, by size in bytes; `heap` is what a pair of 64 bytes allocates on the Java heap.
+
+    %s
+    ![Pairs, 64 and 1024 bytes](%s/peers-pairs.svg)
+
+    ### Held
+
+    A million objects (256 MiB at most; fewer where each takes microseconds) allocated, then freed: nanoseconds per allocation + per free. `write`: to write a byte into each object of 64 bytes, which is when memory that the allocator has not touched comes to the cache. `heap`: bytes on the Java heap per object of 64 bytes.
+
+    %s
+    ![Held objects, 64 bytes](%s/peers-held.svg)
+
+    ### Random sizes, hand-over, virtual threads, memory
+
+    `random`: 1 to 4096 bytes, mostly small, each object freed when another takes its place among 10 000, first and last byte written; nanoseconds per free and allocation. `handoff`: allocated by one thread and freed by another, in batches of 256; nanoseconds per object. `vthread`: 100 000 virtual threads, each of one of 1000 tenants, with 8 pairs of 256 bytes; nanoseconds per thread, less what a thread takes that does nothing. `memory`: resident bytes per byte of payload, a million objects of 64 bytes, all written.
+
+    %s
+    ![Random sizes](%s/peers-random.svg)
+
+    ![Allocated by one thread, freed by another](%s/peers-handoff.svg)
+
+    ![Resident memory per byte of payload](%s/peers-memory.svg)
+
+    ### Traces of real programs
+
+    Nanoseconds per event; first and last byte of each object written.
+
+    %s
+    ![Traces, geometric mean](%s/peers-replay.svg)
+
+    ### A tenant at its limit
+
+    Its limit is 4 MiB, of which 90 %% are used: nanoseconds per pair of 64 bytes, and per request that is refused.
+
+    %s\
+    """
+        .formatted(
+            results.origin(),
+            skipped(),
+            pairs(),
+            CHARTS,
+            held(),
+            CHARTS,
+            others(),
+            CHARTS,
+            CHARTS,
+            CHARTS,
+            replay(),
+            CHARTS,
+            limit());
+  }
+
+  /** For the {@code README}: a table of those that most will look for. */
+  String brief() {
+    MarkdownTable table =
+        new MarkdownTable(
+            List.of(
+                "",
+                "pair, 64 B",
+                "1M held, 64 B: alloc + free",
+                "random sizes",
+                "freed by another thread",
+                "traces",
+                "resident / payload"));
+    for (String subject : SHORT_LIST) {
+      table.add(
+          List.of(
+              subject,
+              cell("pairs/64", subject, PeersFork.PAIR),
+              sum(HELD_64, subject),
+              cell("random/live10000", subject, PeersFork.REPLACE),
+              cell("handoff/64", subject, PeersFork.HANDOFF),
+              cell(geometricMean(subject)),
+              cell("memory/64", subject, PeersFork.MEMORY)));
+    }
+    return table.text()
+        + "\nNanoseconds; last column bytes. Measured on "
+        + results.origin()
+        + ".\n\n![A million objects held: nanoseconds per allocation and free]("
+        + CHARTS
+        + "/peers-held.svg)\n";
+  }
+
+  private String skipped() {
+    StringBuilder text = new StringBuilder();
+    for (ResultFile.Skipped each : results.skipped()) {
+      text.append("\nNot there: ").append(each.subject()).append(" (").append(each.reason());
+      text.append(").\n");
+    }
+    return text.toString();
+  }
+
+  private String pairs() {
+    List<String> cases = PeerCase.PAIRS.cases(false);
+    MarkdownTable table = new MarkdownTable(head("", cases, RATIO, "heap"));
+    for (String subject : results.subjects()) {
+      List<String> row = new ArrayList<>(List.of(subject));
+      cases.forEach(name -> row.add(cell(name, subject, PeersFork.PAIR)));
+      row.add(ratio("pairs/64", subject, List.of(PeersFork.PAIR)));
+      row.add(cell("pairs/64", subject, PeersFork.HEAP));
+      table.add(row);
+    }
+    return table.text();
+  }
+
+  private String held() {
+    List<String> cases = PeerCase.HELD.cases(false);
+    MarkdownTable table = new MarkdownTable(head("", cases, RATIO, "write", "heap"));
+    for (String subject : results.subjects()) {
+      List<String> row = new ArrayList<>(List.of(subject));
+      cases.forEach(name -> row.add(sum(name, subject)));
+      row.add(ratio(HELD_64, subject, List.of(PeersFork.ALLOC, PeersFork.FREE)));
+      row.add(cell(HELD_64, subject, PeersFork.WRITE));
+      row.add(cell(HELD_64, subject, PeersFork.HEAP));
+      table.add(row);
+    }
+    return table.text();
+  }
+
+  private String others() {
+    MarkdownTable table =
+        new MarkdownTable(
+            List.of("", "random", "handoff, 64 B", "handoff, 1024 B", "vthread", "memory"));
+    for (String subject : results.subjects()) {
+      table.add(
+          List.of(
+              subject,
+              cell("random/live10000", subject, PeersFork.REPLACE),
+              cell("handoff/64", subject, PeersFork.HANDOFF),
+              cell("handoff/1024", subject, PeersFork.HANDOFF),
+              cell(ofThread(subject)),
+              cell("memory/64", subject, PeersFork.MEMORY)));
+    }
+    return table.text();
+  }
+
+  private String replay() {
+    List<String> cases = PeerCase.REPLAY.cases(false);
+    MarkdownTable table = new MarkdownTable(head("", cases, "geometric mean"));
+    for (String subject : results.subjects()) {
+      List<String> row = new ArrayList<>(List.of(subject));
+      cases.forEach(name -> row.add(cell(name, subject, PeersFork.EVENT)));
+      row.add(cell(geometricMean(subject)));
+      table.add(row);
+    }
+    return table.text();
+  }
+
+  private String limit() {
+    MarkdownTable table = new MarkdownTable(List.of("", "pair", "refusal"));
+    for (String subject : results.subjects()) {
+      table.add(
+          List.of(
+              subject,
+              cell("limit/64", subject, PeersFork.PAIR),
+              cell("limit/64", subject, PeersFork.REFUSAL)));
+    }
+    return table.text();
+  }
+
+  /** The charts by the names of their files. */
+  Map<String, String> charts() {
+    Map<String, String> charts = new LinkedHashMap<>();
+    add(
+        charts,
+        "peers-pairs.svg",
+        "Allocate and free at once",
+        "ns per pair",
+        List.of(
+            group("64 bytes", "pairs/64", PeersFork.PAIR),
+            group("1024 bytes", "pairs/1024", PeersFork.PAIR)));
+    add(
+        charts,
+        "peers-held.svg",
+        "A million objects of 64 bytes held",
+        "ns per object",
+        List.of(
+            group("allocation", HELD_64, PeersFork.ALLOC), group("free", HELD_64, PeersFork.FREE)));
+    add(
+        charts,
+        "peers-random.svg",
+        "Random sizes, each object freed when another takes its place",
+        "ns per free and allocation",
+        List.of(group("", "random/live10000", PeersFork.REPLACE)));
+    add(
+        charts,
+        "peers-handoff.svg",
+        "Allocated by one thread, freed by another",
+        "ns per object",
+        List.of(
+            group("64 bytes", "handoff/64", PeersFork.HANDOFF),
+            group("1024 bytes", "handoff/1024", PeersFork.HANDOFF)));
+    add(
+        charts,
+        "peers-replay.svg",
+        "Traces of six real programs, geometric mean",
+        "ns per event",
+        List.of(replayGroup()));
+    add(
+        charts,
+        "peers-memory.svg",
+        "Resident memory, a million objects of 64 bytes",
+        "bytes per byte of payload",
+        List.of(group("", "memory/64", PeersFork.MEMORY)));
+    return charts;
+  }
+
+  private void add(
+      Map<String, String> charts, String file, String title, String unit, List<Group> groups) {
+    List<Group> known = groups.stream().filter(group -> !group.bars().isEmpty()).toList();
+    if (!known.isEmpty()) {
+      charts.put(file, new BarChart(title, described(title, unit, known), unit, known).svg());
+    }
+  }
+
+  private static String described(String title, String unit, List<Group> groups) {
+    StringBuilder text = new StringBuilder(title).append(", ").append(unit).append('.');
+    for (Group group : groups) {
+      text.append(group.title().isEmpty() ? "" : " " + group.title() + ":");
+      for (Bar bar : group.bars()) {
+        text.append(' ').append(bar.label()).append(' ').append(SvgChart.value(bar.value()));
+        text.append(bar == group.bars().getLast() ? '.' : ',');
+      }
+    }
+    return text.toString();
+  }
+
+  private Group group(String title, String caseName, String metric) {
+    List<Bar> bars = new ArrayList<>();
+    for (String subject : results.subjects()) {
+      results
+          .find(caseName, subject, metric)
+          .filter(figure -> figure.value() > 0)
+          .map(PeersPage::bar)
+          .ifPresent(bars::add);
+    }
+    return new Group(title, bars);
+  }
+
+  private static Bar bar(Figure figure) {
+    Figure.Spread spread = figure.spread();
+    return new Bar(
+        figure.subject(),
+        figure.value(),
+        spread == null ? figure.value() : spread.lowest(),
+        spread == null ? figure.value() : spread.highest(),
+        isOwn(figure.subject()));
+  }
+
+  private Group replayGroup() {
+    List<Bar> bars = new ArrayList<>();
+    for (String subject : results.subjects()) {
+      OptionalDouble mean = geometricMean(subject);
+      if (mean.isPresent()) {
+        double value = mean.getAsDouble();
+        bars.add(new Bar(subject, value, value, value, isOwn(subject)));
+      }
+    }
+    return new Group("", bars);
+  }
+
+  private static boolean isOwn(String subject) {
+    return subject.startsWith(PeerSubject.OURS);
+  }
+
+  /** Over all traces; none if one of them is missing. */
+  private OptionalDouble geometricMean(String subject) {
+    List<Double> values = new ArrayList<>();
+    for (String name : PeerCase.REPLAY.cases(false)) {
+      Optional<Figure> figure = results.find(name, subject, PeersFork.EVENT);
+      if (figure.isEmpty()) {
+        return OptionalDouble.empty();
+      }
+      values.add(figure.get().value());
+    }
+    return OptionalDouble.of(
+        Statistics.geometricMean(values.stream().mapToDouble(Double::doubleValue).toArray()));
+  }
+
+  /** What the work of a virtual thread takes. */
+  private OptionalDouble ofThread(String subject) {
+    Optional<Figure> busy = results.find("vthreads/100000", subject, PeersFork.THREAD);
+    Optional<Figure> idle = results.find("vthreads/100000", subject, PeersFork.EMPTY_THREAD);
+    return busy.isPresent() && idle.isPresent()
+        ? OptionalDouble.of(Math.max(0, busy.get().value() - idle.get().value()))
+        : OptionalDouble.empty();
+  }
+
+  /** Allocation and free; of those that the collector frees the allocation alone. */
+  private String sum(String caseName, String subject) {
+    String free = cell(caseName, subject, PeersFork.FREE);
+    return cell(caseName, subject, PeersFork.ALLOC) + (free.isEmpty() ? "" : " + " + free);
+  }
+
+  /** How many times what memcg4j takes; empty if one of the metrics is not there. */
+  private String ratio(String caseName, String subject, List<String> metrics) {
+    double own = 0;
+    double others = 0;
+    for (String metric : metrics) {
+      Optional<Figure> ours = results.find(caseName, PeerSubject.OURS, metric);
+      Optional<Figure> theirs = results.find(caseName, subject, metric);
+      if (ours.isEmpty() || theirs.isEmpty()) {
+        return "";
+      }
+      own += ours.get().value();
+      others += theirs.get().value();
+    }
+    return own > 0 ? SvgChart.value(others / own) : "";
+  }
+
+  private String cell(String caseName, String subject, String metric) {
+    return results
+        .find(caseName, subject, metric)
+        .map(figure -> SvgChart.value(figure.value()))
+        .orElse("");
+  }
+
+  private static String cell(OptionalDouble value) {
+    return value.isPresent() ? SvgChart.value(value.getAsDouble()) : "";
+  }
+
+  private static List<String> head(String first, List<String> cases, String... more) {
+    List<String> head = new ArrayList<>(List.of(first));
+    cases.forEach(name -> head.add(PeerCase.variant(name)));
+    head.addAll(List.of(more));
+    return head;
+  }
+}
