@@ -20,7 +20,7 @@
 #define NR_CHURNED 100000
 #define WINDOW 10000
 #define BATCH 256
-#define NR_IN_FLIGHT 16
+#define NR_IN_FLIGHT 128
 #define SPINS_BEFORE_YIELD 2000
 #define MAX_HELD_BYTES (256u << 20)
 #define NR_WARM 20000

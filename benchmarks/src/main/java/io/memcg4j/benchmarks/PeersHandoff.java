@@ -7,7 +7,6 @@ import org.jspecify.annotations.Nullable;
 /** One thread allocates, another one frees: time per object. */
 final class PeersHandoff {
   static final int BATCH = 256;
-  static final int NR_IN_FLIGHT = 16;
 
   private static final int NR_TRIED = 20;
   private static final long ROUND_NANOS = 80_000_000;
@@ -50,7 +49,7 @@ final class PeersHandoff {
               }
             });
     try (Worker worker = peer.worker(0)) {
-      for (int i = 0; i < NR_IN_FLIGHT; i++) {
+      for (int i = 0; i < SpinQueue.CAPACITY; i++) {
         empty.put(worker.batch(BATCH));
       }
       consumer.start();
