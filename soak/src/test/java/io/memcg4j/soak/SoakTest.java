@@ -1,0 +1,22 @@
+package io.memcg4j.soak;
+
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Endurance: {@code -Dmemcg4j.soak.seconds=N}, and {@code -Dmemcg4j.soak.seed=N} for the random
+ * numbers of an earlier run.
+ */
+final class SoakTest {
+  @BeforeAll
+  static void keepInjectedFailuresQuiet() {
+    Failure.keepInjectedQuiet();
+  }
+
+  @Test
+  void everythingAtOnce_nothingIsLost_memoryStaysFlat() throws Exception {
+    long seed = Long.getLong("memcg4j.soak.seed", System.nanoTime());
+    int nrSeconds = Integer.getInteger("memcg4j.soak.seconds", 120);
+    new Soak(seed, nrSeconds, (soak, turn) -> {}).run();
+  }
+}
