@@ -27,12 +27,16 @@ import org.openjdk.jcstress.infra.collectors.TestResult;
  * ends in {@code Stress}.
  *
  * <p>The system property {@code memcg4j.jcstress} chooses how hard the real code is tried: {@code
- * short} (the default) runs it for about a second in each of two JVMs; {@code full} gives it to
- * jcstress's own driver with its default preset, which is minutes for each test. A broken twin runs
- * until its bug is seen: most often well below a second, and at the very most {@value
- * #SHORT_TWIN_SECONDS} s (short) or {@value #FULL_TWIN_SECONDS} s (full).
+ * short} (the default) runs it for about a second in each of two JVMs; {@code long} for 10 s in
+ * each of four; {@code full} gives it to jcstress's own driver with its default preset, which is
+ * minutes for each test. A broken twin runs until its bug is seen: most often well below a second,
+ * and at the very most {@value #SHORT_TWIN_SECONDS} s (short) or {@value #LONG_TWIN_SECONDS} s.
  *
- * <p>Everything that jcstress writes goes to {@code target/jcstress} below the current folder.
+ * <p>{@code memcg4j.headers} chooses the layout of objects in the JVMs that are tried: {@code
+ * compact} or {@code classic}, else that of the JVM's default.
+ *
+ * <p>Everything that jcstress writes goes to {@code target/jcstress} below the current folder, and
+ * what came of each test to {@code target/proof}, a row of a table each.
  */
 public final class Jcstress {
   /*
@@ -43,10 +47,7 @@ public final class Jcstress {
    */
 
   static final int SHORT_TWIN_SECONDS = 180;
-  static final int FULL_TWIN_SECONDS = 600;
-
-  private static final int ITERATION_MILLIS = 250;
-  private static final int ITERATIONS_PER_FORK = 4;
+  static final int LONG_TWIN_SECONDS = 600;
 
   // A fork that says nothing for this long past its own time hangs: jcstress itself gives up after
   // 30 s and reports which thread is stuck.
@@ -80,7 +81,9 @@ public final class Jcstress {
    */
   public static void assertHolds(Class<?> test) {
     Outcomes sum = new Outcomes(test);
-    List<Sample> samples = isFull() ? runDriver(test) : runForks(test, ShortMode.HOLDS);
+    Effort effort = Effort.chosen();
+    List<Sample> samples =
+        effort == Effort.FULL ? runDriver(test) : runForks(test, Goal.HOLDS, effort);
     for (Sample sample : samples) {
       if (sample.result().status() != Status.NORMAL) {
         fail("jcstress test did not run: " + sample.describe(test));
@@ -94,6 +97,7 @@ public final class Jcstress {
       fail("jcstress test saw a forbidden outcome: " + sum + describeForbidden(test, samples));
     }
     System.err.println("jcstress holds: " + sum);
+    ProofRow.write(test, "holds", sum, effort, Headers.chosen());
   }
 
   /**
@@ -105,7 +109,8 @@ public final class Jcstress {
    * @throws AssertionError if the bug was not seen within the time, or something else went wrong
    */
   public static void assertBreaks(Class<?> brokenTwin) {
-    assertBreaks(brokenTwin, isFull() ? FULL_TWIN_SECONDS : SHORT_TWIN_SECONDS);
+    assertBreaks(
+        brokenTwin, Effort.chosen() == Effort.SHORT ? SHORT_TWIN_SECONDS : LONG_TWIN_SECONDS);
   }
 
   static void assertBreaks(Class<?> brokenTwin, int timeoutSeconds) {
@@ -113,7 +118,7 @@ public final class Jcstress {
     Outcomes sum = new Outcomes(brokenTwin);
     int rounds = 0;
     do {
-      for (Sample sample : runForks(brokenTwin, ShortMode.BREAKS)) {
+      for (Sample sample : runForks(brokenTwin, Goal.BREAKS, Effort.SHORT)) {
         if (sample.result().status() != Status.NORMAL) {
           fail("jcstress broken twin did not run: " + sample.describe(brokenTwin));
         }
@@ -132,17 +137,7 @@ public final class Jcstress {
               + sum);
     }
     System.err.println("jcstress breaks, as it must: " + sum);
-  }
-
-  private static boolean isFull() {
-    String value = System.getProperty("memcg4j.jcstress", "short");
-    return switch (value) {
-      case "short" -> false;
-      case "full" -> true;
-      default ->
-          throw new IllegalArgumentException(
-              "unknown value: memcg4j.jcstress=" + value + " (expected: short or full)");
-    };
+    ProofRow.write(brokenTwin, "breaks", sum, Effort.chosen(), Headers.chosen());
   }
 
   // The optimizing compiler alone, told to schedule at random.
@@ -155,22 +150,22 @@ public final class Jcstress {
           "-XX:+StressCCP",
           "-XX:StressSeed=SEED");
 
-  /** What the short form looks for. */
-  private enum ShortMode {
+  private static final List<String> FIRST_COMPILER_ONLY = List.of("-XX:TieredStopAtLevel=1");
+  private static final List<String> LAST_COMPILER_ONLY = List.of("-XX:-TieredCompilation");
+
+  /** What forks are to show. */
+  private enum Goal {
     HOLDS,
     BREAKS;
 
     /** The JVMs to try, in order: the flags of each. */
-    List<List<String>> jvms() {
-      return switch (this) {
-        case HOLDS -> List.of(RANDOM_SCHEDULE, List.of());
-        case BREAKS ->
-            List.of(
-                List.of("-XX:-TieredCompilation"),
-                RANDOM_SCHEDULE,
-                List.of("-XX:TieredStopAtLevel=1"),
-                List.of());
-      };
+    List<List<String>> jvms(Effort effort) {
+      if (this == BREAKS) {
+        return List.of(LAST_COMPILER_ONLY, RANDOM_SCHEDULE, FIRST_COMPILER_ONLY, List.of());
+      }
+      return effort == Effort.SHORT
+          ? List.of(RANDOM_SCHEDULE, List.of())
+          : List.of(RANDOM_SCHEDULE, List.of(), LAST_COMPILER_ONLY, FIRST_COMPILER_ONLY);
     }
   }
 
@@ -199,41 +194,42 @@ public final class Jcstress {
     return text.toString();
   }
 
-  private static List<Sample> runForks(Class<?> test, ShortMode mode) {
+  private static List<Sample> runForks(Class<?> test, Goal goal, Effort effort) {
     List<Sample> samples = new ArrayList<>();
-    for (List<String> flags : mode.jvms()) {
-      Sample sample = runFork(test, mode, flags);
+    for (List<String> flags : goal.jvms(effort)) {
+      Sample sample = runFork(test, goal, effort, flags);
       samples.add(sample);
       if (sample.result().status() != Status.NORMAL) {
         break;
       }
       Outcomes outcomes = new Outcomes(test);
       outcomes.add(sample.result());
-      if (outcomes.hasForbidden() || (mode == ShortMode.BREAKS && outcomes.hasInteresting())) {
+      if (outcomes.hasForbidden() || (goal == Goal.BREAKS && outcomes.hasInteresting())) {
         break;
       }
     }
     return samples;
   }
 
-  private static Sample runFork(Class<?> test, ShortMode mode, List<String> modeFlags) {
+  private static Sample runFork(Class<?> test, Goal goal, Effort effort, List<String> goalFlags) {
     Path folder = freshFolder(test);
     Path result = folder.resolve("result");
     String seed = Integer.toString(ThreadLocalRandom.current().nextInt(Integer.MAX_VALUE));
-    List<String> flags = modeFlags.stream().map(flag -> flag.replace("SEED", seed)).toList();
+    List<String> flags = goalFlags.stream().map(flag -> flag.replace("SEED", seed)).toList();
     List<String> command = javaCommand(flags);
     command.add(JcstressFork.class.getName());
     command.add(Outcomes.nameOf(test));
-    command.add(Integer.toString(ITERATION_MILLIS));
-    command.add(Integer.toString(ITERATIONS_PER_FORK));
-    command.add(Boolean.toString(mode == ShortMode.BREAKS));
+    command.add(Integer.toString(effort.iterationMillis));
+    command.add(Integer.toString(effort.nrIterations));
+    command.add(Boolean.toString(goal == Goal.BREAKS));
     command.add(result.toString());
     String output =
         run(
             command,
             folder,
             FORK_GRACE_SECONDS
-                + TimeUnit.MILLISECONDS.toSeconds(ITERATION_MILLIS * ITERATIONS_PER_FORK));
+                + TimeUnit.MILLISECONDS.toSeconds(
+                    (long) effort.iterationMillis * effort.nrIterations));
     if (!Files.exists(result)) {
       TestResult none = new TestResult(Status.VM_ERROR);
       return new Sample(none, flags, output);
@@ -257,6 +253,9 @@ public final class Jcstress {
             "^" + Pattern.quote(Outcomes.nameOf(test)) + "$",
             "-r",
             folder.resolve("report").toString()));
+    if (!Headers.chosen().flags().isEmpty()) {
+      command.addAll(List.of("--jvmArgsPrepend", String.join(" ", Headers.chosen().flags())));
+    }
     String output = run(command, folder, TimeUnit.HOURS.toSeconds(4));
     List<Sample> samples = new ArrayList<>();
     try (Stream<Path> files = Files.list(folder)) {
@@ -283,6 +282,7 @@ public final class Jcstress {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(FORK_FLAGS);
+    command.addAll(Headers.chosen().flags());
     command.addAll(flags);
     command.add("-cp");
     command.add(System.getProperty("java.class.path"));

@@ -1,7 +1,9 @@
 package io.memcg4j.testkit;
 
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.openjdk.jcstress.annotations.Expect;
 import org.openjdk.jcstress.infra.StateCase;
 import org.openjdk.jcstress.infra.TestInfo;
@@ -75,6 +77,18 @@ final class Outcomes {
       }
     }
     return info.unmatched();
+  }
+
+  /** How often what was seen, most often first; what shows the bug of a broken twin in bold. */
+  String counts() {
+    return nrByState.entrySet().stream()
+        .sorted(Map.Entry.<String, Long>comparingByValue().reversed())
+        .map(e -> {
+          String text = String.format(Locale.ROOT, "`%s` %,d", e.getKey(), e.getValue());
+          boolean isBug = caseOf(e.getKey()).expect() == Expect.ACCEPTABLE_INTERESTING;
+          return isBug ? "**" + text + "**" : text;
+        })
+        .collect(Collectors.joining(", "));
   }
 
   @Override

@@ -1,0 +1,37 @@
+package io.memcg4j.testkit;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+
+/**
+ * What came of one test, as a row of a Markdown table in a file of its own: {@code ./memcg4j
+ * proof-table} puts those of all modules together.
+ */
+final class ProofRow {
+  private ProofRow() {}
+
+  static void write(Class<?> test, String verdict, Outcomes seen, Effort effort, Headers headers) {
+    Class<?> suite = test.getEnclosingClass() == null ? test : test.getEnclosingClass();
+    String row =
+        String.format(
+            Locale.ROOT,
+            "| %s | %s | %s | %,d | %s | %s | %s |%n",
+            suite.getSimpleName(),
+            test.getSimpleName(),
+            verdict,
+            seen.nrSamples(),
+            seen.counts().replace("|", "\\|"),
+            effort,
+            headers);
+    Path folder = Path.of("target", "proof");
+    try {
+      Files.createDirectories(folder);
+      Files.writeString(folder.resolve(Outcomes.nameOf(test) + "-" + headers + ".row"), row);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot write: folder=" + folder.toAbsolutePath(), e);
+    }
+  }
+}
