@@ -99,9 +99,25 @@ final class Worker implements Runnable {
     } else if (choice < 57) {
       says("thread dies in", tenant);
       dieInScope(tenant);
+    } else if (choice < 72) {
+      says("free what removed groups hold below", tenant);
+      freeOfRemoved();
     } else {
       says("work in", tenant);
       work(tenant, random);
+    }
+  }
+
+  /** Nobody but the model knows them any more. */
+  private void freeOfRemoved() {
+    List<Tenant> removed =
+        subject.tenants.all().stream().filter(tenant -> tenant.isRemoved).toList();
+    if (!removed.isEmpty()) {
+      Tenant tenant = removed.get(random.nextInt(removed.size()));
+      tenant.freeUpTo(random.nextBoolean() ? Long.MAX_VALUE : random.nextLong(1 << 20));
+      if (random.nextBoolean()) {
+        tenant.declared.close();
+      }
     }
   }
 

@@ -23,6 +23,7 @@ final class CompletionCommand extends Subcommand {
     add(line, "replay", "--max", "--threads");
     add(line, "bench", "--forks", "--case");
     add(line, "test");
+    add(line, "proof-table");
     main().out().println(AutoComplete.bash("memcg4j", line));
     return Main.OK;
   }
