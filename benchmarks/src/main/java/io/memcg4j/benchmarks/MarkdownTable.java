@@ -22,6 +22,10 @@ final class MarkdownTable {
     }
   }
 
+  boolean isEmpty() {
+    return rows.isEmpty();
+  }
+
   String text() {
     StringBuilder text = new StringBuilder(line(head));
     text.append("|---|").append("---:|".repeat(head.size() - 1)).append('\n');

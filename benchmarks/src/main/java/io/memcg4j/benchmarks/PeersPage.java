@@ -34,69 +34,86 @@ final class PeersPage {
           "c-mimalloc",
           "c-tcmalloc");
 
+  private static final Map<String, String> TITLES =
+      Map.of(
+          "peers-pairs.svg", "Allocate and free at once",
+          "peers-held.svg", "A million objects of 64 bytes held",
+          "peers-random.svg", "Random sizes, each object freed when another takes its place",
+          "peers-handoff.svg", "Allocated by one thread, freed by another",
+          "peers-replay.svg", "Traces of six real programs, geometric mean",
+          "peers-memory.svg", "Resident memory, a million objects of 64 bytes");
+
   private final ResultFile results;
 
   PeersPage(ResultFile results) {
     this.results = results;
   }
 
-  /** For {@code BENCHMARKS.md}: everything. */
+  /** For {@code BENCHMARKS.md}: everything that was measured. */
   String full() {
-    return """
-    Measured on %s.
-    %s
-    ### Pairs
+    StringBuilder text = new StringBuilder("Measured on ").append(results.origin()).append(".\n");
+    text.append(skipped());
+    section(
+        text,
+        "Pairs",
+        "One object allocated and freed at once, nanoseconds per pair, by size in bytes; `ratio` is"
+            + " to memcg4j; `heap` is what a pair of 64 bytes allocates on the Java heap.",
+        pairs(),
+        "peers-pairs.svg");
+    section(
+        text,
+        "Held",
+        "A million objects (256 MiB at most; fewer where each takes microseconds) allocated, then"
+            + " freed: nanoseconds per allocation + per free. `write`: to write a byte into each"
+            + " object of 64 bytes, which is when memory that the allocator has not touched comes"
+            + " to the cache. `heap`: bytes on the Java heap per object of 64 bytes.",
+        held(),
+        "peers-held.svg");
+    section(
+        text,
+        "Random sizes, hand-over, virtual threads, memory",
+        "`random`: 1 to 4096 bytes, mostly small, each object freed when another takes its place"
+            + " among 10 000, first and last byte written; nanoseconds per free and allocation."
+            + " `handoff`: allocated by one thread and freed by another, in batches of 256;"
+            + " nanoseconds per object. `vthread`: 100 000 virtual threads, each of one of 1000"
+            + " tenants, with 8 pairs of 256 bytes; nanoseconds per thread, less what a thread"
+            + " takes that does nothing. `memory`: resident bytes per byte of payload, a million"
+            + " objects of 64 bytes, all written.",
+        others(),
+        "peers-random.svg",
+        "peers-handoff.svg",
+        "peers-memory.svg");
+    section(
+        text,
+        "Traces of real programs",
+        "Nanoseconds per event; first and last byte of each object written.",
+        replay(),
+        "peers-replay.svg");
+    section(
+        text,
+        "A tenant at its limit",
+        "Its limit is 4 MiB, of which 90 % are used: nanoseconds per pair of 64 bytes, and per"
+            + " request that is refused.",
+        limit());
+    return text.toString();
+  }
 
-    One object allocated and freed at once, nanoseconds per pair, by size in bytes; `heap` is what a pair of 64 bytes allocates on the Java heap.
+  private void section(
+      StringBuilder text, String title, String legend, MarkdownTable table, String... charts) {
+    if (table.isEmpty()) {
+      return;
+    }
+    text.append("\n### ").append(title).append("\n\n").append(legend).append("\n\n");
+    text.append(table.text());
+    for (String chart : charts) {
+      text.append(image(chart));
+    }
+  }
 
-    %s
-    ![Pairs, 64 and 1024 bytes](%s/peers-pairs.svg)
-
-    ### Held
-
-    A million objects (256 MiB at most; fewer where each takes microseconds) allocated, then freed: nanoseconds per allocation + per free. `write`: to write a byte into each object of 64 bytes, which is when memory that the allocator has not touched comes to the cache. `heap`: bytes on the Java heap per object of 64 bytes.
-
-    %s
-    ![Held objects, 64 bytes](%s/peers-held.svg)
-
-    ### Random sizes, hand-over, virtual threads, memory
-
-    `random`: 1 to 4096 bytes, mostly small, each object freed when another takes its place among 10 000, first and last byte written; nanoseconds per free and allocation. `handoff`: allocated by one thread and freed by another, in batches of 256; nanoseconds per object. `vthread`: 100 000 virtual threads, each of one of 1000 tenants, with 8 pairs of 256 bytes; nanoseconds per thread, less what a thread takes that does nothing. `memory`: resident bytes per byte of payload, a million objects of 64 bytes, all written.
-
-    %s
-    ![Random sizes](%s/peers-random.svg)
-
-    ![Allocated by one thread, freed by another](%s/peers-handoff.svg)
-
-    ![Resident memory per byte of payload](%s/peers-memory.svg)
-
-    ### Traces of real programs
-
-    Nanoseconds per event; first and last byte of each object written.
-
-    %s
-    ![Traces, geometric mean](%s/peers-replay.svg)
-
-    ### A tenant at its limit
-
-    Its limit is 4 MiB, of which 90 %% are used: nanoseconds per pair of 64 bytes, and per request that is refused.
-
-    %s\
-    """
-        .formatted(
-            results.origin(),
-            skipped(),
-            pairs(),
-            CHARTS,
-            held(),
-            CHARTS,
-            others(),
-            CHARTS,
-            CHARTS,
-            CHARTS,
-            replay(),
-            CHARTS,
-            limit());
+  /** Nothing if there are no figures for it. */
+  private String image(String chart) {
+    String title = TITLES.getOrDefault(chart, chart);
+    return charts().containsKey(chart) ? "\n![" + title + "](" + CHARTS + "/" + chart + ")\n" : "";
   }
 
   /** For the {@code README}: a table of those that most will look for. */
@@ -125,9 +142,8 @@ final class PeersPage {
     return table.text()
         + "\nNanoseconds; last column bytes. Measured on "
         + results.origin()
-        + ".\n\n![A million objects held: nanoseconds per allocation and free]("
-        + CHARTS
-        + "/peers-held.svg)\n";
+        + ".\n"
+        + image("peers-held.svg");
   }
 
   private String skipped() {
@@ -139,7 +155,7 @@ final class PeersPage {
     return text.toString();
   }
 
-  private String pairs() {
+  private MarkdownTable pairs() {
     List<String> cases = PeerCase.PAIRS.cases(false);
     MarkdownTable table = new MarkdownTable(head("", cases, RATIO, "heap"));
     for (String subject : results.subjects()) {
@@ -149,10 +165,10 @@ final class PeersPage {
       row.add(cell("pairs/64", subject, PeersFork.HEAP));
       table.add(row);
     }
-    return table.text();
+    return table;
   }
 
-  private String held() {
+  private MarkdownTable held() {
     List<String> cases = PeerCase.HELD.cases(false);
     MarkdownTable table = new MarkdownTable(head("", cases, RATIO, "write", "heap"));
     for (String subject : results.subjects()) {
@@ -163,10 +179,10 @@ final class PeersPage {
       row.add(cell(HELD_64, subject, PeersFork.HEAP));
       table.add(row);
     }
-    return table.text();
+    return table;
   }
 
-  private String others() {
+  private MarkdownTable others() {
     MarkdownTable table =
         new MarkdownTable(
             List.of("", "random", "handoff, 64 B", "handoff, 1024 B", "vthread", "memory"));
@@ -180,10 +196,10 @@ final class PeersPage {
               cell(ofThread(subject)),
               cell("memory/64", subject, PeersFork.MEMORY)));
     }
-    return table.text();
+    return table;
   }
 
-  private String replay() {
+  private MarkdownTable replay() {
     List<String> cases = PeerCase.REPLAY.cases(false);
     MarkdownTable table = new MarkdownTable(head("", cases, "geometric mean"));
     for (String subject : results.subjects()) {
@@ -192,10 +208,10 @@ final class PeersPage {
       row.add(cell(geometricMean(subject)));
       table.add(row);
     }
-    return table.text();
+    return table;
   }
 
-  private String limit() {
+  private MarkdownTable limit() {
     MarkdownTable table = new MarkdownTable(List.of("", "pair", "refusal"));
     for (String subject : results.subjects()) {
       table.add(
@@ -204,7 +220,7 @@ final class PeersPage {
               cell("limit/64", subject, PeersFork.PAIR),
               cell("limit/64", subject, PeersFork.REFUSAL)));
     }
-    return table.text();
+    return table;
   }
 
   /** The charts by the names of their files. */
@@ -213,7 +229,6 @@ final class PeersPage {
     add(
         charts,
         "peers-pairs.svg",
-        "Allocate and free at once",
         "ns per pair",
         List.of(
             group("64 bytes", "pairs/64", PeersFork.PAIR),
@@ -221,41 +236,32 @@ final class PeersPage {
     add(
         charts,
         "peers-held.svg",
-        "A million objects of 64 bytes held",
         "ns per object",
         List.of(
             group("allocation", HELD_64, PeersFork.ALLOC), group("free", HELD_64, PeersFork.FREE)));
     add(
         charts,
         "peers-random.svg",
-        "Random sizes, each object freed when another takes its place",
         "ns per free and allocation",
         List.of(group("", "random/live10000", PeersFork.REPLACE)));
     add(
         charts,
         "peers-handoff.svg",
-        "Allocated by one thread, freed by another",
         "ns per object",
         List.of(
             group("64 bytes", "handoff/64", PeersFork.HANDOFF),
             group("1024 bytes", "handoff/1024", PeersFork.HANDOFF)));
-    add(
-        charts,
-        "peers-replay.svg",
-        "Traces of six real programs, geometric mean",
-        "ns per event",
-        List.of(replayGroup()));
+    add(charts, "peers-replay.svg", "ns per event", List.of(replayGroup()));
     add(
         charts,
         "peers-memory.svg",
-        "Resident memory, a million objects of 64 bytes",
         "bytes per byte of payload",
         List.of(group("", "memory/64", PeersFork.MEMORY)));
     return charts;
   }
 
-  private void add(
-      Map<String, String> charts, String file, String title, String unit, List<Group> groups) {
+  private void add(Map<String, String> charts, String file, String unit, List<Group> groups) {
+    String title = TITLES.getOrDefault(file, file);
     List<Group> known = groups.stream().filter(group -> !group.bars().isEmpty()).toList();
     if (!known.isEmpty()) {
       charts.put(file, new BarChart(title, described(title, unit, known), unit, known).svg());

@@ -84,7 +84,7 @@ record ResultFile(Map<String, String> run, List<Figure> figures, List<Skipped> s
 
   /** Where and how it was measured, in a sentence. */
   String origin() {
-    return "%s, %s processors, Linux %s, JDK %s, commit %s, on %s by `%s`: median of %s forks"
+    return "%s, %s processors, Linux %s, JDK %s, commit %s, on %s by `%s`: median of %s forks, load %s"
         .formatted(
             run.getOrDefault("cpu", "?"),
             run.getOrDefault("processors", "?"),
@@ -93,6 +93,7 @@ record ResultFile(Map<String, String> run, List<Figure> figures, List<Skipped> s
             run.getOrDefault("commit", "?"),
             run.getOrDefault("date", "?"),
             run.getOrDefault("command", "?"),
-            run.getOrDefault("forks", "?"));
+            run.getOrDefault("forks", "?"),
+            run.getOrDefault("load", "?"));
   }
 }

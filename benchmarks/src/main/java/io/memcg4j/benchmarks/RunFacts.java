@@ -1,6 +1,7 @@
 package io.memcg4j.benchmarks;
 
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -9,6 +10,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -39,9 +41,15 @@ final class RunFacts {
         System.getProperty("java.vm.version", "") + " " + System.getProperty("java.vm.name", ""));
     facts.put("version", version());
     facts.put("commit", commit());
+    facts.put("load", String.format(Locale.ROOT, "%.1f", load()));
     facts.put("command", command);
     facts.put("forks", Integer.toString(nrForks));
     return facts;
+  }
+
+  /** Threads that wanted to run in the last minute, ours among them; negative if unknown. */
+  static double load() {
+    return ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage();
   }
 
   /** The value of the first line {@code KEY : VALUE}. */
