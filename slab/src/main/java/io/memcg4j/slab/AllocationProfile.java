@@ -248,17 +248,16 @@ public final class AllocationProfile {
     }
   }
 
-  void freed(Word word, long bit) {
+  /** Returns whether it was known where the object was allocated. */
+  boolean freed(Word word, long bit) {
     SlabTrack track = word.slab.track();
-    if (track != null) {
-      forget(track, word.slab.indexOf(word, bit), word.slab.objectSize);
-    }
+    return track != null && forget(track, word.slab.indexOf(word, bit), word.slab.objectSize);
   }
 
   void freedLarge(Slab slab) {
     SlabTrack track = slab.track();
     if (track != null) {
-      forget(track, 0, (long) slab.nrPages << MemCgroup.PAGE_SHIFT);
+      var _ = forget(track, 0, (long) slab.nrPages << MemCgroup.PAGE_SHIFT);
     }
   }
 
@@ -275,12 +274,13 @@ public final class AllocationProfile {
     }
   }
 
-  private void forget(SlabTrack track, int index, long objectBytes) {
+  private boolean forget(SlabTrack track, int index, long objectBytes) {
     int site = track.takeSite(index);
     Sums sum = site == 0 ? null : sums.get(site);
     if (sum != null) {
       add(sum, objectBytes, -1);
     }
+    return site != 0;
   }
 
   private void add(Sums sum, long objectBytes, int sign) {

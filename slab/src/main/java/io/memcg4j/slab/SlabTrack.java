@@ -69,6 +69,17 @@ final class SlabTrack {
     return mine == null ? 0 : (int) INTS.getAcquire(mine, index);
   }
 
+  /** Whether the call site of any of some objects is known. */
+  boolean hasSite(int from, int to) {
+    int[] mine = sites;
+    for (int i = from; mine != null && i < Math.min(to, mine.length); i++) {
+      if ((int) INTS.getAcquire(mine, i) != 0) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   void setSite(int index, int site, int nrObjects) {
     int[] mine = sites;
     if (mine == null) {

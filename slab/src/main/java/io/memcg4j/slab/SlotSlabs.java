@@ -426,7 +426,9 @@ final class SlotSlabs {
 
   /** Frees an allocated object of this slot; the caller has checked that it is one. */
   void free(Word word, long bit) {
-    profile.freed(word, bit);
+    if (profile.freed(word, bit)) {
+      untrack(word);
+    }
     Magazines magazines = Objects.requireNonNull(word.owner(), "object without owner");
     Magazine magazine = magazines.get(word.slab.cacheIndex);
     boolean active = magazine.isActive(word);
@@ -443,6 +445,17 @@ final class SlotSlabs {
     }
     if (!active) {
       settle(magazines, magazine, word, old == 0);
+    }
+  }
+
+  /** Lets frees of a word be fast again if nothing is known of its objects any more. */
+  private static void untrack(Word word) {
+    Slab slab = word.slab;
+    SlabTrack track = slab.track();
+    int first = slab.indexOf(word, 1);
+    if (!slab.geometry.isDebug()
+        && (track == null || !track.hasSite(first, first + slab.objectsPerWord()))) {
+      word.clearTracked();
     }
   }
 
@@ -564,6 +577,9 @@ final class SlotSlabs {
       return;
     }
     list(word.slab.geometry).collected(Long.bitCount(bits));
+    if (word.isTracked()) {
+      untrack(word);
+    }
     Magazine magazine = magazines.get(word.slab.cacheIndex);
     if (magazine.isActive(word)) {
       magazine.addUncharged(bits);

@@ -152,6 +152,12 @@ final class Word {
     tracked = true;
   }
 
+  /** By the owner: nothing is known of its objects any more, so that frees may be fast again. */
+  void clearTracked() {
+    tracked = false;
+    inactiveOwner = activeIn == null ? owner : null;
+  }
+
   boolean isTracked() {
     return tracked;
   }

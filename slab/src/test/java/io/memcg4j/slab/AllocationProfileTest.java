@@ -12,6 +12,7 @@ import java.lang.foreign.Arena;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
@@ -144,6 +145,40 @@ class AllocationProfileTest {
       assertEquals(List.of(), kmalloc.profile().top(100), "nothing is live");
       instance.assertNothingLeft();
     }
+  }
+
+  @Test
+  void free_lastKnownObjectOfAWord_makesItsFreesFastAgain() throws Exception {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      SlabRange range = kmalloc.allocator().range();
+      try (Scope _ = instance.handle("a").enter()) {
+        kmalloc.profile().exact();
+        long first = one(kmalloc, 64);
+        long second = one(kmalloc, 64);
+        kmalloc.profile().off();
+        long unknown = one(kmalloc, 64);
+        Slab slab = Objects.requireNonNull(range.findSlow(first));
+        Word word = slab.wordOf(slab.indexOf(first));
+        assertEquals(word, slab.wordOf(slab.indexOf(second)));
+        assertEquals(word, slab.wordOf(slab.indexOf(unknown)));
+        assertTrue(word.isTracked());
+        kmalloc.free(first);
+        assertTrue(word.isTracked(), "one is known still");
+        Thread elsewhere = Thread.ofPlatform().start(() -> kmalloc.free(second));
+        elsewhere.join();
+        kmalloc.shrink(); // collects what was freed elsewhere
+        assertFalse(word.isTracked());
+        long known = one(kmalloc, 64);
+        assertTrue(SlotSlabs.freeFast(range, known, magazines(kmalloc)));
+        kmalloc.free(unknown);
+      }
+      instance.assertNothingLeft();
+    }
+  }
+
+  private static Magazines magazines(Kmalloc kmalloc) {
+    return Objects.requireNonNull(kmalloc.allocator().armedMagazines(true), "slot not armed");
   }
 
   @Test
