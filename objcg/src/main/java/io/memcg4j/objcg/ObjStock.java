@@ -27,6 +27,9 @@ public final class ObjStock {
   private static final int MIN_LIMIT_BYTES = MemCgroup.PAGE_SIZE;
   private static final int USAGE_FRACTION = 32;
 
+  /** For stocks and words of a group that uses next to nothing: an object of the largest class. */
+  private static final int SMALL_GROUP_BYTES = 4 * MemCgroup.PAGE_SIZE;
+
   /** With less to hold, the smallest stock, its words and a page in the page stock are too much. */
   private static final long TIGHT_BUDGET_BYTES = 3L * MemCgroup.PAGE_SIZE;
 
@@ -250,10 +253,10 @@ public final class ObjStock {
   }
 
   /**
-   * Half of what the group lets a slot hold is for stocks and words; and no more than a fraction of
-   * what the group uses, so that the usage of a small group stays close to the truth. A rest of
-   * less than a page cannot be given back, as groups count pages; when that is all that the slot
-   * may hold for the group, nothing is left for words. Nothing at all while anybody waits for
+   * Half of what the group lets a slot hold is for stocks and words; and little more than a
+   * fraction of what the group uses, so that the usage of a small group stays close to the truth. A
+   * rest of less than a page cannot be given back, as groups count pages; when that is all that the
+   * slot may hold for the group, nothing is left for words. Nothing at all while anybody waits for
    * memory of the group: then each free goes to the counters, which wake whoever waits.
    */
   private void refreshLimits() {
@@ -264,7 +267,7 @@ public final class ObjStock {
       wordLimitBytes = 0;
       return;
     }
-    long half = Math.min(budgetBytes / 2, group.usage() / USAGE_FRACTION + MemCgroup.PAGE_SIZE) / 2;
+    long half = Math.min(budgetBytes / 2, group.usage() / USAGE_FRACTION + SMALL_GROUP_BYTES) / 2;
     limitBytes = Math.max(MIN_LIMIT_BYTES, half);
     wordLimitBytes = Math.clamp(MemCgroup.STOCK_GROUPS * budgetBytes - limitBytes, 0L, half);
   }
