@@ -18,6 +18,7 @@ import picocli.CommandLine.Spec;
     description = "Runs a benchmark.",
     subcommands = {
       ArenaBench.class,
+      GrowthBench.class,
       KmallocBench.class,
       LeakBench.class,
       PageCommand.class,

@@ -16,6 +16,7 @@ public final class ForkMain {
     Map<String, Double> metrics =
         switch (args[0]) {
           case ArenaBench.NAME -> ArenaFork.measure(args);
+          case GrowthBench.NAME -> GrowthFork.measure(args);
           case KmallocBench.NAME -> KmallocFork.measure(args);
           case PeersBench.NAME -> PeersFork.measure(args);
           case LeakBench.NAME -> LeakFork.measure(args);

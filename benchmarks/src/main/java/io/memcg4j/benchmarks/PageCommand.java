@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -17,16 +18,20 @@ import picocli.CommandLine.Spec;
 @Command(
     name = PageCommand.NAME,
     description = {
-      "Writes the generated parts of BENCHMARKS.md and README.md and the charts in docs/charts"
-          + " anew",
-      "from benchmarks/results, which bench NAME --save has written. With --results the tables of",
-      "that file are printed, and its charts are written to the folder of --charts."
+      "Writes the generated parts of BENCHMARKS.md, README.md and docs/growth.md",
+      "and the charts in docs/charts anew, from benchmarks/results, which bench NAME --save has"
+          + " written.",
+      "With --results the tables of that file are printed, and its charts are written to the",
+      "folder of --charts."
     })
 final class PageCommand implements Callable<Integer> {
   static final String NAME = "page";
 
   /** What the pages are made of. */
-  static final String PEERS = "benchmarks/results/peers.jsonl";
+  static final List<String> RESULTS =
+      List.of(
+          "benchmarks/results/peers.jsonl",
+          "benchmarks/results/growth.jsonl");
 
   @Option(
       names = "--results",
@@ -61,8 +66,8 @@ final class PageCommand implements Callable<Integer> {
   }
 
   private Map<Path, String> charts(Path file, PrintWriter out) {
-    PeersPage page = new PeersPage(ResultFile.read(file));
-    out.println(page.full());
+    ResultPage page = ResultPage.of(ResultFile.read(file));
+    page.parts().forEach(part -> out.println(part.text()));
     Path beside = file.toAbsolutePath().getParent();
     Path folder = chartsFolder != null ? chartsFolder : beside == null ? Path.of(".") : beside;
     Map<Path, String> files = new LinkedHashMap<>();
@@ -72,17 +77,20 @@ final class PageCommand implements Callable<Integer> {
 
   /** All files that are made from the results in a project's folder, with their new text. */
   static Map<Path, String> pages(Path home) throws IOException {
-    PeersPage page = new PeersPage(ResultFile.read(home.resolve(PEERS)));
     Map<Path, String> files = new LinkedHashMap<>();
-    page.charts()
-        .forEach((name, svg) -> files.put(home.resolve(PeersPage.CHARTS).resolve(name), svg));
-    Path benchmarks = home.resolve("BENCHMARKS.md");
-    files.put(
-        benchmarks,
-        GeneratedPart.replace(Files.readString(benchmarks), PeersBench.NAME, page.full()));
-    Path readme = home.resolve("README.md");
-    files.put(
-        readme, GeneratedPart.replace(Files.readString(readme), PeersBench.NAME, page.brief()));
+    for (String results : RESULTS) {
+      ResultPage page = ResultPage.of(ResultFile.read(home.resolve(results)));
+      page.charts()
+          .forEach((name, svg) -> files.put(home.resolve(ResultPage.CHARTS).resolve(name), svg));
+      for (ResultPage.Part part : page.parts()) {
+        Path file = home.resolve(part.page());
+        @Nullable String text = files.get(file);
+        files.put(
+            file,
+            GeneratedPart.replace(
+                text == null ? Files.readString(file) : text, part.name(), part.text()));
+      }
+    }
     return files;
   }
 }

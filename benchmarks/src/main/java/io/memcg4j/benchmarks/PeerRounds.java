@@ -30,8 +30,13 @@ final class PeerRounds {
    *     with a garbage collection
    */
   PeerRounds(PeersPlan plan, boolean first, int maxRounds, boolean mean) {
-    warmupNanos = plan.warmupNanos(first);
-    measureNanos = plan.measureNanos();
+    this(plan.warmupNanos(first), plan.measureNanos(), maxRounds, mean);
+  }
+
+  /** As the other one, with the times themselves. */
+  PeerRounds(long warmupNanos, long measureNanos, int maxRounds, boolean mean) {
+    this.warmupNanos = warmupNanos;
+    this.measureNanos = measureNanos;
     this.maxRounds = maxRounds;
     this.mean = mean;
   }

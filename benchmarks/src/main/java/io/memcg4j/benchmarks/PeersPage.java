@@ -3,17 +3,13 @@ package io.memcg4j.benchmarks;
 import io.memcg4j.benchmarks.BarChart.Bar;
 import io.memcg4j.benchmarks.BarChart.Group;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 
 /** Tables and charts of a result file of {@code bench peers}. */
-final class PeersPage {
-  /** Where the charts are, seen from the pages. */
-  static final String CHARTS = "docs/charts";
-
+final class PeersPage implements ResultPage {
   private static final String HELD_64 = "held/64";
 
   /** Of a column: the sum of the metrics beside that of memcg4j. */
@@ -49,10 +45,15 @@ final class PeersPage {
     this.results = results;
   }
 
+  @Override
+  public List<Part> parts() {
+    return List.of(
+        new Part(BENCHMARKS, PeersBench.NAME, full()), new Part(README, PeersBench.NAME, brief()));
+  }
+
   /** For {@code BENCHMARKS.md}: everything that was measured. */
   String full() {
-    StringBuilder text = new StringBuilder("Measured on ").append(results.origin()).append(".\n");
-    text.append(skipped());
+    StringBuilder text = new StringBuilder(results.measuredOn());
     section(
         text,
         "Pairs",
@@ -112,8 +113,13 @@ final class PeersPage {
 
   /** Nothing if there are no figures for it. */
   private String image(String chart) {
-    String title = TITLES.getOrDefault(chart, chart);
-    return charts().containsKey(chart) ? "\n![" + title + "](" + CHARTS + "/" + chart + ")\n" : "";
+    return charts().containsKey(chart)
+        ? "\n![" + title(chart) + "](" + CHARTS + "/" + chart + ")\n"
+        : "";
+  }
+
+  private static String title(String chart) {
+    return TITLES.getOrDefault(chart, chart);
   }
 
   /** For the {@code README}: a table of those that most will look for. */
@@ -132,12 +138,12 @@ final class PeersPage {
       table.add(
           List.of(
               subject,
-              cell("pairs/64", subject, PeersFork.PAIR),
+              results.cell("pairs/64", subject, PeersFork.PAIR),
               sum(HELD_64, subject),
-              cell("random/live10000", subject, PeersFork.REPLACE),
-              cell("handoff/64", subject, PeersFork.HANDOFF),
+              results.cell("random/live10000", subject, PeersFork.REPLACE),
+              results.cell("handoff/64", subject, PeersFork.HANDOFF),
               cell(geometricMean(subject)),
-              cell("memory/64", subject, PeersFork.MEMORY)));
+              results.cell("memory/64", subject, PeersFork.MEMORY)));
     }
     return table.text()
         + "\nNanoseconds; last column bytes. Measured on "
@@ -146,23 +152,14 @@ final class PeersPage {
         + image("peers-held.svg");
   }
 
-  private String skipped() {
-    StringBuilder text = new StringBuilder();
-    for (ResultFile.Skipped each : results.skipped()) {
-      text.append("\nNot there: ").append(each.subject()).append(" (").append(each.reason());
-      text.append(").\n");
-    }
-    return text.toString();
-  }
-
   private MarkdownTable pairs() {
     List<String> cases = PeerCase.PAIRS.cases(false);
     MarkdownTable table = new MarkdownTable(head("", cases, RATIO, "heap"));
     for (String subject : results.subjects()) {
       List<String> row = new ArrayList<>(List.of(subject));
-      cases.forEach(name -> row.add(cell(name, subject, PeersFork.PAIR)));
+      cases.forEach(name -> row.add(results.cell(name, subject, PeersFork.PAIR)));
       row.add(ratio("pairs/64", subject, List.of(PeersFork.PAIR)));
-      row.add(cell("pairs/64", subject, PeersFork.HEAP));
+      row.add(results.cell("pairs/64", subject, PeersFork.HEAP));
       table.add(row);
     }
     return table;
@@ -175,8 +172,8 @@ final class PeersPage {
       List<String> row = new ArrayList<>(List.of(subject));
       cases.forEach(name -> row.add(sum(name, subject)));
       row.add(ratio(HELD_64, subject, List.of(PeersFork.ALLOC, PeersFork.FREE)));
-      row.add(cell(HELD_64, subject, PeersFork.WRITE));
-      row.add(cell(HELD_64, subject, PeersFork.HEAP));
+      row.add(results.cell(HELD_64, subject, PeersFork.WRITE));
+      row.add(results.cell(HELD_64, subject, PeersFork.HEAP));
       table.add(row);
     }
     return table;
@@ -190,11 +187,11 @@ final class PeersPage {
       table.add(
           List.of(
               subject,
-              cell("random/live10000", subject, PeersFork.REPLACE),
-              cell("handoff/64", subject, PeersFork.HANDOFF),
-              cell("handoff/1024", subject, PeersFork.HANDOFF),
+              results.cell("random/live10000", subject, PeersFork.REPLACE),
+              results.cell("handoff/64", subject, PeersFork.HANDOFF),
+              results.cell("handoff/1024", subject, PeersFork.HANDOFF),
               cell(ofThread(subject)),
-              cell("memory/64", subject, PeersFork.MEMORY)));
+              results.cell("memory/64", subject, PeersFork.MEMORY)));
     }
     return table;
   }
@@ -204,7 +201,7 @@ final class PeersPage {
     MarkdownTable table = new MarkdownTable(head("", cases, "geometric mean"));
     for (String subject : results.subjects()) {
       List<String> row = new ArrayList<>(List.of(subject));
-      cases.forEach(name -> row.add(cell(name, subject, PeersFork.EVENT)));
+      cases.forEach(name -> row.add(results.cell(name, subject, PeersFork.EVENT)));
       row.add(cell(geometricMean(subject)));
       table.add(row);
     }
@@ -217,89 +214,50 @@ final class PeersPage {
       table.add(
           List.of(
               subject,
-              cell("limit/64", subject, PeersFork.PAIR),
-              cell("limit/64", subject, PeersFork.REFUSAL)));
+              results.cell("limit/64", subject, PeersFork.PAIR),
+              results.cell("limit/64", subject, PeersFork.REFUSAL)));
     }
     return table;
   }
 
   /** The charts by the names of their files. */
-  Map<String, String> charts() {
-    Map<String, String> charts = new LinkedHashMap<>();
-    add(
-        charts,
+  @Override
+  public Map<String, String> charts() {
+    ResultCharts charts = new ResultCharts(results, PeersPage::isOwn);
+    charts.bars(
         "peers-pairs.svg",
+        title("peers-pairs.svg"),
         "ns per pair",
         List.of(
-            group("64 bytes", "pairs/64", PeersFork.PAIR),
-            group("1024 bytes", "pairs/1024", PeersFork.PAIR)));
-    add(
-        charts,
+            charts.group("64 bytes", "pairs/64", PeersFork.PAIR),
+            charts.group("1024 bytes", "pairs/1024", PeersFork.PAIR)));
+    charts.bars(
         "peers-held.svg",
+        title("peers-held.svg"),
         "ns per object",
         List.of(
-            group("allocation", HELD_64, PeersFork.ALLOC), group("free", HELD_64, PeersFork.FREE)));
-    add(
-        charts,
+            charts.group("allocation", HELD_64, PeersFork.ALLOC),
+            charts.group("free", HELD_64, PeersFork.FREE)));
+    charts.bars(
         "peers-random.svg",
+        title("peers-random.svg"),
         "ns per free and allocation",
-        List.of(group("", "random/live10000", PeersFork.REPLACE)));
-    add(
-        charts,
+        List.of(charts.group("", "random/live10000", PeersFork.REPLACE)));
+    charts.bars(
         "peers-handoff.svg",
+        title("peers-handoff.svg"),
         "ns per object",
         List.of(
-            group("64 bytes", "handoff/64", PeersFork.HANDOFF),
-            group("1024 bytes", "handoff/1024", PeersFork.HANDOFF)));
-    add(charts, "peers-replay.svg", "ns per event", List.of(replayGroup()));
-    add(
-        charts,
+            charts.group("64 bytes", "handoff/64", PeersFork.HANDOFF),
+            charts.group("1024 bytes", "handoff/1024", PeersFork.HANDOFF)));
+    charts.bars(
+        "peers-replay.svg", title("peers-replay.svg"), "ns per event", List.of(replayGroup()));
+    charts.bars(
         "peers-memory.svg",
+        title("peers-memory.svg"),
         "bytes per byte of payload",
-        List.of(group("", "memory/64", PeersFork.MEMORY)));
-    return charts;
-  }
-
-  private void add(Map<String, String> charts, String file, String unit, List<Group> groups) {
-    String title = TITLES.getOrDefault(file, file);
-    List<Group> known = groups.stream().filter(group -> !group.bars().isEmpty()).toList();
-    if (!known.isEmpty()) {
-      charts.put(file, new BarChart(title, described(title, unit, known), unit, known).svg());
-    }
-  }
-
-  private static String described(String title, String unit, List<Group> groups) {
-    StringBuilder text = new StringBuilder(title).append(", ").append(unit).append('.');
-    for (Group group : groups) {
-      text.append(group.title().isEmpty() ? "" : " " + group.title() + ":");
-      for (Bar bar : group.bars()) {
-        text.append(' ').append(bar.label()).append(' ').append(SvgChart.value(bar.value()));
-        text.append(bar == group.bars().getLast() ? '.' : ',');
-      }
-    }
-    return text.toString();
-  }
-
-  private Group group(String title, String caseName, String metric) {
-    List<Bar> bars = new ArrayList<>();
-    for (String subject : results.subjects()) {
-      results
-          .find(caseName, subject, metric)
-          .filter(figure -> figure.value() > 0)
-          .map(PeersPage::bar)
-          .ifPresent(bars::add);
-    }
-    return new Group(title, bars);
-  }
-
-  private static Bar bar(Figure figure) {
-    Figure.Spread spread = figure.spread();
-    return new Bar(
-        figure.subject(),
-        figure.value(),
-        spread == null ? figure.value() : spread.lowest(),
-        spread == null ? figure.value() : spread.highest(),
-        isOwn(figure.subject()));
+        List.of(charts.group("", "memory/64", PeersFork.MEMORY)));
+    return charts.files();
   }
 
   private Group replayGroup() {
@@ -343,8 +301,8 @@ final class PeersPage {
 
   /** Allocation and free; of those that the collector frees the allocation alone. */
   private String sum(String caseName, String subject) {
-    String free = cell(caseName, subject, PeersFork.FREE);
-    return cell(caseName, subject, PeersFork.ALLOC) + (free.isEmpty() ? "" : " + " + free);
+    String free = results.cell(caseName, subject, PeersFork.FREE);
+    return results.cell(caseName, subject, PeersFork.ALLOC) + (free.isEmpty() ? "" : " + " + free);
   }
 
   /** How many times what memcg4j takes; empty if one of the metrics is not there. */
@@ -361,13 +319,6 @@ final class PeersPage {
       others += theirs.get().value();
     }
     return own > 0 ? SvgChart.value(others / own) : "";
-  }
-
-  private String cell(String caseName, String subject, String metric) {
-    return results
-        .find(caseName, subject, metric)
-        .map(figure -> SvgChart.value(figure.value()))
-        .orElse("");
   }
 
   private static String cell(OptionalDouble value) {

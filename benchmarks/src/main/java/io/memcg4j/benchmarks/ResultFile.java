@@ -82,6 +82,21 @@ record ResultFile(Map<String, String> run, List<Figure> figures, List<Skipped> s
     return figures.stream().map(Figure::subject).distinct().toList();
   }
 
+  /** The value of a figure as text, empty if it was not measured. */
+  String cell(String caseName, String subject, String metric) {
+    return find(caseName, subject, metric).map(figure -> SvgChart.value(figure.value())).orElse("");
+  }
+
+  /** Where and how it was measured, and what is missing, for a page. */
+  String measuredOn() {
+    StringBuilder text = new StringBuilder("Measured on ").append(origin()).append(".\n");
+    for (Skipped each : skipped) {
+      text.append("\nNot there: ").append(each.subject()).append(" (").append(each.reason());
+      text.append(").\n");
+    }
+    return text.toString();
+  }
+
   /** Where and how it was measured, in a sentence. */
   String origin() {
     return "%s, %s processors, Linux %s, JDK %s, commit %s, on %s by `%s`: median of %s forks, load %s"

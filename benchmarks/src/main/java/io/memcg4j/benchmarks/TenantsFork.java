@@ -454,7 +454,8 @@ final class TenantsFork {
     }
   }
 
-  private static long usedHeap() {
+  /** Bytes of the Java heap in use, once what is garbage is gone. */
+  static long usedHeap() {
     collectGarbage();
     return Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
   }
