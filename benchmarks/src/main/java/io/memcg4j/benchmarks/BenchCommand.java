@@ -24,6 +24,7 @@ import picocli.CommandLine.Spec;
       PageCommand.class,
       PeersBench.class,
       PercpuBench.class,
+      SeedsBench.class,
       TenantsBench.class,
       ThreadsBench.class,
       TreeBench.class,

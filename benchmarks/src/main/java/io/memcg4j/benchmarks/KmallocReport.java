@@ -15,9 +15,9 @@ final class KmallocReport {
    * the order of {@link KmallocBench#SUBJECTS}: before and after the series that scoped its
    * references.
    */
-  private static final double[] LINUX_USER = {29764, 84548, 59078};
+  static final List<Double> LINUX_USER = List.of(29764.0, 84548.0, 59078.0);
 
-  private static final double[] LINUX_ROOT = {29742, 48342, 31501};
+  static final List<Double> LINUX_ROOT = List.of(29742.0, 48342.0, 31501.0);
 
   /** Forks that differ by more than this factor say nothing about a few per cent. */
   private static final double MAX_NOISE = 1.1;
@@ -87,16 +87,16 @@ final class KmallocReport {
     }
   }
 
-  private static void printLinux(PrintWriter out, String row, double[] micros) {
+  private static void printLinux(PrintWriter out, String row, List<Double> micros) {
     out.printf(
         Locale.ROOT,
         "%-12s %-24.0f %-24.0f %-24.0f %12.3f %11.3f%n",
         row,
-        micros[0],
-        micros[1],
-        micros[2],
-        micros[1] / micros[0],
-        micros[2] / micros[0]);
+        micros.get(0),
+        micros.get(1),
+        micros.get(2),
+        micros.get(1) / micros.get(0),
+        micros.get(2) / micros.get(0));
   }
 
   private void printTarget(PrintWriter out, KmallocCase which, double limit) {
@@ -151,10 +151,10 @@ final class KmallocReport {
     return new Figure(KmallocBench.NAME, which.text(), subject, metric, value, unit, null);
   }
 
-  private static void addLinux(List<Figure> figures, KmallocCase which, double[] micros) {
-    for (int i = 0; i < micros.length; i++) {
+  private static void addLinux(List<Figure> figures, KmallocCase which, List<Double> micros) {
+    for (int i = 0; i < micros.size(); i++) {
       String subject = "linux-" + KmallocBench.SUBJECTS.get(i);
-      figures.add(figure(which, subject, LoopTimer.ALLOC, micros[i]));
+      figures.add(figure(which, subject, LoopTimer.ALLOC, micros.get(i)));
     }
   }
 }

@@ -18,7 +18,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = PageCommand.NAME,
     description = {
-      "Writes the generated parts of BENCHMARKS.md, README.md and docs/growth.md",
+      "Writes the generated parts of BENCHMARKS.md, README.md, docs/growth.md and docs/seeds.md",
       "and the charts in docs/charts anew, from benchmarks/results, which bench NAME --save has"
           + " written.",
       "With --results the tables of that file are printed, and its charts are written to the",
@@ -31,7 +31,8 @@ final class PageCommand implements Callable<Integer> {
   static final List<String> RESULTS =
       List.of(
           "benchmarks/results/peers.jsonl",
-          "benchmarks/results/growth.jsonl");
+          "benchmarks/results/growth.jsonl",
+          "benchmarks/results/seeds.jsonl");
 
   @Option(
       names = "--results",

@@ -40,6 +40,7 @@ interface RangeIndex {
         yield new LockedMap(lock.asReadLock(), lock.asWriteLock());
       }
       case TreeBench.OPTIMISTIC -> new OptimisticArray();
+      case TreeBench.UNLOCKED -> new UnlockedMap();
       default -> throw new IllegalArgumentException("unknown subject: name=" + subject);
     };
   }
@@ -161,6 +162,35 @@ interface RangeIndex {
       } finally {
         reading.unlock();
       }
+    }
+  }
+
+  /**
+   * A red-black tree that one thread changes while others read it: what readers of Linux' trees
+   * were not allowed to do, and why. A rotation, or an entry that takes another's place, hides what
+   * is below from a reader that is inside; it may be led in a circle until the writer has gone on.
+   */
+  final class UnlockedMap implements RangeIndex {
+    private final TreeMap<Long, Area> map = new TreeMap<>();
+
+    @Override
+    public void insert(Area area) {
+      map.put(area.start, area);
+    }
+
+    @Override
+    public void remove(long start) {
+      map.remove(start);
+    }
+
+    @Override
+    public @Nullable Area find(long address) {
+      return covering(map.floorEntry(address), address);
+    }
+
+    @Override
+    public long walk() {
+      return sum(map);
     }
   }
 

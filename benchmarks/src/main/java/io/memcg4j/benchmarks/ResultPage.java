@@ -35,6 +35,7 @@ interface ResultPage {
     return switch (run) {
       case PeersBench.NAME -> new PeersPage(results);
       case GrowthBench.NAME -> new GrowthPage(results);
+      case SeedsBench.NAME -> new SeedsPage(results);
       default -> throw new UsageError("no page of these results: run=" + run);
     };
   }

@@ -22,8 +22,14 @@ final class TreeBench implements Callable<Integer> {
   static final String STAMPED_LOCK = "treemap-stamped";
   static final String OPTIMISTIC = "array-optimistic";
   static final String SKIP_LIST = "skiplist";
+
+  /** A red-black tree that readers read while it rotates: in {@code missed} only. */
+  static final String UNLOCKED = "treemap-unlocked";
+
   static final List<String> SUBJECTS =
       List.of(MEMCG4J, READ_WRITE_LOCK, STAMPED_LOCK, OPTIMISTIC, SKIP_LIST);
+
+  static final String MISSED_CASE = TreeFork.MISSED + "/areas1000/threads2";
 
   private static final int[] SIZES = {1_000, 10_000, 100_000, 1_000_000};
   private static final int[] THREADS = {1, 2, 4};
@@ -45,12 +51,14 @@ final class TreeBench implements Callable<Integer> {
             new CaseBench.Metric(TreeFork.READ, "ns"),
             new CaseBench.Metric(TreeFork.READ_CPU, "ns"),
             new CaseBench.Metric(TreeFork.WRITE, "ns"),
-            new CaseBench.Metric(TreeFork.WRITE_CPU, "ns"));
+            new CaseBench.Metric(TreeFork.WRITE_CPU, "ns"),
+            new CaseBench.Metric(TreeFork.MISSED, "per million"));
     new CaseBench(NAME, options, CaseBench.chosen(steps(), prefix), metrics)
         .run(
             spec.commandLine().getOut(),
             "nanoseconds per lookup, or per area of a walk, of each reading thread, beside one"
-                + " thread that inserts and removes; of that, per change; Cpu: without waiting");
+                + " thread that inserts and removes; of that, per change; Cpu: without waiting;"
+                + " missed: lookups of areas that are there all the time, not found");
     return Main.OK;
   }
 
@@ -63,6 +71,9 @@ final class TreeBench implements Callable<Integer> {
           SUBJECTS.forEach(subject -> steps.add(new CaseBench.Step(caseName, subject)));
         }
       }
+    }
+    for (String subject : List.of(MEMCG4J, READ_WRITE_LOCK, UNLOCKED)) {
+      steps.add(new CaseBench.Step(MISSED_CASE, subject));
     }
     return steps;
   }

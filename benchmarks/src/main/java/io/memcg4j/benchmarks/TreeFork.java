@@ -1,7 +1,8 @@
 package io.memcg4j.benchmarks;
 
+import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Locale;
+import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 
@@ -9,6 +10,7 @@ import java.util.SplittableRandom;
 final class TreeFork {
   static final String LOOKUP = "lookup";
   static final String WALK = "walk";
+  static final String MISSED = "missed";
   static final String READ = "read";
   static final String WRITE = "write";
   static final String READ_CPU = "readCpu";
@@ -25,7 +27,7 @@ final class TreeFork {
   /** Arguments: name, case, subject, rounds. */
   static Map<String, Double> measure(String[] args) throws InterruptedException {
     String[] parts = args[1].split("/", -1);
-    if (parts.length != 3 || !(parts[0].equals(LOOKUP) || parts[0].equals(WALK))) {
+    if (parts.length != 3 || !List.of(LOOKUP, WALK, MISSED).contains(parts[0])) {
       throw new IllegalArgumentException("unknown case: name=" + args[1]);
     }
     int nrAreas = Integer.parseInt(parts[1].substring("areas".length()));
@@ -36,17 +38,26 @@ final class TreeFork {
     }
     ContendedThreads threads = new ContendedThreads();
     boolean walk = parts[0].equals(WALK);
+    List<Lookups> lookups = new ArrayList<>();
     for (int i = 0; i < nrThreads; i++) {
-      SplittableRandom random = new SplittableRandom(i);
-      threads.add(
-          walk ? 1 : LOOKUP_BATCH,
-          walk ? _ -> index.walk() : nrTimes -> lookUp(index, nrAreas, nrTimes, random));
+      if (walk) {
+        threads.add(1, _ -> index.walk());
+      } else {
+        Lookups mine = new Lookups(index, nrAreas, new SplittableRandom(i));
+        lookups.add(mine);
+        threads.add(LOOKUP_BATCH, mine);
+      }
     }
     SplittableRandom random = new SplittableRandom(-1);
     boolean[] there = new boolean[nrAreas];
     int writer = threads.add(CHURN_BATCH, nrTimes -> churn(index, there, nrTimes, random));
     ContendedThreads.Cost[] costs = threads.run(Integer.parseInt(args[3]));
     ContendedThreads.Cost[] readers = Arrays.copyOf(costs, writer);
+    if (parts[0].equals(MISSED)) {
+      long nrMissed = lookups.stream().mapToLong(each -> each.nrMissed).sum();
+      return Map.of(MISSED, nrMissed * 1e6 / lookups.stream().mapToLong(each -> each.nr).sum());
+    }
+    lookups.forEach(Lookups::requireAllFound);
     int nrReads = walk ? nrAreas : 1;
     return Map.of(
         READ,
@@ -64,18 +75,41 @@ final class TreeFork {
     return new RangeIndex.Area(BASE + 2L * number * STRIDE, NR_BYTES);
   }
 
-  private static long lookUp(RangeIndex index, int nrAreas, int nrTimes, SplittableRandom random) {
-    long sum = 0;
-    for (int i = 0; i < nrTimes; i++) {
-      long start = BASE + 2L * random.nextInt(nrAreas) * STRIDE;
-      RangeIndex.Area area = index.find(start + (random.nextInt() & (NR_BYTES - 1)));
-      if (area == null || area.start() != start) {
-        throw new IllegalStateException(
-            String.format(Locale.ROOT, "area missed: start=0x%x found=%s", start, area));
-      }
-      sum += area.nrBytes();
+  /** Lookups inside areas that are there all the time: each must be found. */
+  private static final class Lookups implements ContendedThreads.Work {
+    private final RangeIndex index;
+    private final int nrAreas;
+    private final SplittableRandom random;
+    private long nr;
+    private long nrMissed;
+
+    Lookups(RangeIndex index, int nrAreas, SplittableRandom random) {
+      this.index = index;
+      this.nrAreas = nrAreas;
+      this.random = random;
     }
-    return sum;
+
+    @Override
+    public long run(int nrTimes) {
+      long sum = 0;
+      for (int i = 0; i < nrTimes; i++) {
+        long start = BASE + 2L * random.nextInt(nrAreas) * STRIDE;
+        RangeIndex.Area area = index.find(start + (random.nextInt() & (NR_BYTES - 1)));
+        if (area == null || area.start() != start) {
+          nrMissed++;
+        } else {
+          sum += area.nrBytes();
+        }
+      }
+      nr += nrTimes;
+      return sum;
+    }
+
+    void requireAllFound() {
+      if (nrMissed > 0) {
+        throw new IllegalStateException("areas missed: nrMissed=" + nrMissed + " lookups=" + nr);
+      }
+    }
   }
 
   private static long churn(

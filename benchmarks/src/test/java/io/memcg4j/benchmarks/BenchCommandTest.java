@@ -22,7 +22,7 @@ final class BenchCommandTest {
     assertEquals(2, run.exitCode());
     assertEquals(
         "unknown benchmark: name=nope"
-            + " known=arena,growth,kmalloc,leak,page,peers,percpu,tenants,threads,tree,vmalloc",
+            + " known=arena,growth,kmalloc,leak,page,peers,percpu,seeds,tenants,threads,tree,vmalloc",
         run.err().strip());
     assertEquals("", run.out());
   }
@@ -34,7 +34,7 @@ final class BenchCommandTest {
     assertEquals(2, run.exitCode());
     assertEquals(
         "missing benchmark:"
-            + " known=arena,growth,kmalloc,leak,page,peers,percpu,tenants,threads,tree,vmalloc",
+            + " known=arena,growth,kmalloc,leak,page,peers,percpu,seeds,tenants,threads,tree,vmalloc",
         run.err().strip());
   }
 
