@@ -17,7 +17,10 @@ final class TreeFork {
   static final String WRITE_CPU = "writeCpu";
 
   private static final long BASE = 1L << 40;
-  private static final long STRIDE = 1L << 16;
+
+  /** From one area to the next. */
+  static final long STRIDE = 1L << 16;
+
   private static final long NR_BYTES = 1L << 15;
   private static final int LOOKUP_BATCH = 1000;
   private static final int CHURN_BATCH = 10;
