@@ -3,6 +3,7 @@ package io.memcg4j.memcg;
 import static java.lang.invoke.ConstantBootstraps.fieldVarHandle;
 import static java.lang.invoke.MethodHandles.lookup;
 
+import io.memcg4j.percpu.SpinWait;
 import java.lang.invoke.VarHandle;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -79,7 +80,6 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
   private static final int PENDING_SHIFT = 40;
   private static final long TOTAL_MASK = (1L << PENDING_SHIFT) - 1;
   private static final long MAX_PENDING_PAGES = (1L << (Long.SIZE - PENDING_SHIFT)) - 1;
-  private static final int SPINS_BEFORE_YIELD = 64;
 
   private static final VarHandle WORD =
       fieldVarHandle(lookup(), "word", VarHandle.class, PageCounterState.class, long.class);
@@ -224,14 +224,10 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
     }
   }
 
-  /** Holds nothing meanwhile. Holders take a few instructions, so it spins before it yields. */
+  /** Holds nothing meanwhile. Holders take a few instructions, so it spins first. */
   private void awaitChange(long nrPages) {
     for (int spins = 0; verdict(nrPages) == Verdict.BUSY; spins++) {
-      if (spins < SPINS_BEFORE_YIELD) {
-        Thread.onSpinWait();
-      } else {
-        Thread.yield();
-      }
+      SpinWait.pause(spins);
     }
   }
 

@@ -1,6 +1,5 @@
 package io.memcg4j.percpu;
 
-import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,8 +18,6 @@ public final class CpuSlots {
   private static final int MAX_DEFAULT_SCOPE_SLOTS = 256;
   private static final int SCOPE_SLOTS_PER_CPU = 4;
   private static final int MIN_SHARED_SLOTS = 4;
-  private static final int SPINS_BEFORE_PARK = 64;
-  private static final long PARK_NANOS = 20_000;
   private static final int MAX_SLOTS = 1 << 12;
 
   private final CpuSlot[] slots;
@@ -150,26 +147,15 @@ public final class CpuSlots {
     int nrShared = slots.length - nrScopeSlots;
     // Spread by thread; the same thread comes back to the same slot.
     int start = (int) (((thread.threadId() * 0x9E3779B97F4A7C15L) >>> 33) % nrShared);
-    boolean interrupted = false;
     for (int spins = 0; ; spins++) {
       for (int i = 0; i < nrShared; i++) {
         int index = start + i < nrShared ? start + i : start + i - nrShared;
         CpuSlot slot = slots[nrScopeSlots + index];
         if (slot.tryOwn(thread)) {
-          if (interrupted) {
-            thread.interrupt();
-          }
           return slot;
         }
       }
-      if (spins < SPINS_BEFORE_PARK) {
-        Thread.onSpinWait();
-      } else {
-        // No yield: virtual threads that yield go round in their carriers' own queues, and an owner
-        // that was blocked and is queued outside would never run.
-        interrupted |= Thread.interrupted();
-        LockSupport.parkNanos(this, PARK_NANOS);
-      }
+      SpinWait.pauseLong(spins);
     }
   }
 

@@ -51,7 +51,6 @@ public final class PercpuCounter {
   private static final int NO_SLOT = -1;
 
   private static final int MIN_DEFAULT_BATCH = 32;
-  private static final int SPINS_BEFORE_YIELD = 64;
 
   private static final VarHandle WORD = arrayElementVarHandle(long[].class);
 
@@ -296,27 +295,19 @@ public final class PercpuCounter {
   private void settle() {
     for (int i = 0; i < slots.nrSlots(); i++) {
       for (int spins = 0; (long) WORD.getVolatile(words, wordOf(i) + TENTATIVE) != 0; spins++) {
-        pause(spins);
+        SpinWait.pause(spins);
       }
     }
   }
 
   private void lock() {
     for (int spins = 0; !WORD.compareAndSet(words, LOCK, 0L, 1L); spins++) {
-      pause(spins);
+      SpinWait.pause(spins);
     }
   }
 
   private void unlock() {
     WORD.setRelease(words, LOCK, 0L);
-  }
-
-  private static void pause(int spins) {
-    if (spins < SPINS_BEFORE_YIELD) {
-      Thread.onSpinWait();
-    } else {
-      Thread.yield();
-    }
   }
 
   private boolean isUsable(CpuSlot slot) {

@@ -7,6 +7,7 @@ import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -49,7 +50,7 @@ class PercpuCounterConcurrencyTest {
           if (thread >= NR_ADDERS) {
             while (nrAdding.get() > 0) {
               reader.run();
-              Thread.yield();
+              LockSupport.parkNanos(100_000);
             }
             return;
           }
