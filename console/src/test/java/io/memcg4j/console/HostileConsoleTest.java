@@ -14,6 +14,7 @@ import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -21,6 +22,9 @@ import org.junit.jupiter.api.Test;
 
 /** Requests of any bytes, and groups with every name that a group may have. */
 class HostileConsoleTest {
+  /** Coding of the transfer, version of the protocol: the JDK's server answers these by itself. */
+  private static final Set<String> NOT_SUPPORTED = Set.of("501", "505");
+
   private static final int NR_REQUESTS = 600;
   private static final long LIMIT = 64 << 20;
 
@@ -116,7 +120,9 @@ class HostileConsoleTest {
       if (!answer.isEmpty()) {
         nrAnswers++;
         assertTrue(
-            answer.startsWith("HTTP/1.1 ") && !answer.startsWith("HTTP/1.1 5"),
+            answer.startsWith("HTTP/1.1 ")
+                && (!answer.startsWith("HTTP/1.1 5")
+                    || NOT_SUPPORTED.contains(answer.substring(9, 12))),
             "seed=" + seed + " round=" + round + " request=" + request + " answer=" + answer);
       }
       assertEquals(LIMIT, acme.max(), "seed=" + seed + " request=" + request);
