@@ -5,7 +5,10 @@ import java.util.Map;
 
 /** What is made of the results of one benchmark. */
 interface ResultPage {
+  /** The page with every figure, in the project's folder. */
   String BENCHMARKS = "BENCHMARKS.md";
+
+  /** The page for a new user, in the project's folder. */
   String README = "README.md";
 
   /** Where the charts are, in the project's folder. */
