@@ -164,9 +164,12 @@ final class SlotScopes {
     return ++lastToken;
   }
 
-  /** Whether a scope that is open here runs on a stock; by the owner of the slot. */
+  /**
+   * Whether a scope that is open here runs on a stock; by the owner of the slot. Scopes of anybody
+   * else are those of a thread that died inside them.
+   */
   boolean uses(ObjStock stock) {
-    int depth = (int) occupant & MAX_DEPTH;
+    int depth = isOf(occupant, Thread.currentThread().threadId()) ? (int) occupant & MAX_DEPTH : 0;
     for (int i = 0; i < depth; i++) {
       if (frames[i].runsOn(stock)) {
         return true;

@@ -103,6 +103,25 @@ class ObjCgroupTest {
     assertEquals(0, small.usage());
   }
 
+  @Test
+  void remove_slotIsStillTheDeadThreads_releasesTheHandle() throws InterruptedException {
+    MemCgroup small = MemCgroup.root(CpuSlots.create(1, 1));
+    ObjCgroups registry = ObjCgroups.of(small);
+    MemCgroup group = small.create("a");
+    ObjCgroup handle = ObjCgroup.of(group);
+    Thread dead =
+        new Thread(() -> {
+          Scope scope = handle.enter();
+          scope.frame().resync(); // has a stock, which never held anything
+        });
+    dead.start();
+    dead.join();
+    assertEquals(1, registry.nrStocks());
+    group.remove();
+    assertEquals(0, registry.nrStocks());
+    assertEquals(1, registry.nrHandles());
+  }
+
   // ---- one active handle per group
 
   @Test
