@@ -5,6 +5,7 @@ import static java.lang.invoke.MethodHandles.lookup;
 
 import java.lang.invoke.VarHandle;
 import java.util.Arrays;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -172,6 +173,7 @@ final class Magazine {
   }
 
   void pushPartial(Word newWord) {
+    assert this != NONE : "no magazine: word=" + newWord.base();
     if (nrPartial == partial.length) {
       partial = Arrays.copyOf(partial, Math.max(4, 2 * nrPartial));
     }
@@ -190,6 +192,14 @@ final class Magazine {
       top.position = Word.NOT_LISTED;
     }
     return top;
+  }
+
+  int nrPartial() {
+    return nrPartial;
+  }
+
+  Word partial(int position) {
+    return Objects.requireNonNull(partial[position]);
   }
 
   void removePartial(Word oldWord) {

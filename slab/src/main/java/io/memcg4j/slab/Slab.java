@@ -14,7 +14,8 @@ final class Slab {
    * Layout     first what a free needs to get from an address to an object, then what slow paths use.
    * Invariant  an object starts at offset o exactly if o < usableBytes and the low half of o * magic
    *            is below magic; the high half is its index then.
-   * Ordering   home changes only while every object is free; stored with release.
+   * Ordering   home changes while every object is free, or with all its words while the caller owns
+   *            both slots (SlabAdoption).
    *            queued is cleared before the remote bits are looked at, so a later free queues again.
    * Origin     the slab descriptor of SLUB; division by multiplication after Granlund and Montgomery,
    *            the test for a multiple after Lemire.

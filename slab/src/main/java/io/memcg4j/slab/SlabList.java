@@ -29,6 +29,9 @@ final class SlabList {
   private int nrEmpty;
   private int nrIdle;
 
+  /** All slabs of the cache that are at home on the slot, listed or not. Racy, as those below. */
+  private int nrSlabs;
+
   // By the owner of the slot, read by anyone: racy, so a count may be seen late but none is lost.
   private long nrRefills;
   private long nrSlabsTaken;
@@ -70,6 +73,39 @@ final class SlabList {
     return nrEmpty;
   }
 
+  int nrPartial() {
+    return nrPartial;
+  }
+
+  Slab partial(int position) {
+    return Objects.requireNonNull(partial[position]);
+  }
+
+  /** Any thread: whether the slot has slabs of the cache. */
+  boolean hasSlabs() {
+    return nrSlabs != 0;
+  }
+
+  /** Whether the next word has to come from elsewhere. */
+  boolean isUsedUp() {
+    return nrPartial == 0 && nrEmpty == 0;
+  }
+
+  /** How many slabs are got from elsewhere at a time. */
+  int batch() {
+    return empty.length / 2;
+  }
+
+  /** A slab with objects goes to another slot's list. */
+  void moveTo(SlabList heir, Slab slab) {
+    nrSlabs--;
+    heir.nrSlabs++;
+    if (slab.emptyWords != 0) {
+      removePartial(slab);
+      heir.addPartial(slab);
+    }
+  }
+
   /** The partial slab to take words from; null if there is none. */
   @Nullable Slab lastPartial() {
     return nrPartial > 0 ? partial[nrPartial - 1] : null;
@@ -96,7 +132,7 @@ final class SlabList {
   /** Adds a slab whose words are all empty; half of them go to the range if there is no room. */
   void pushEmpty(Slab slab, SlabRange range) {
     if (nrEmpty == empty.length) {
-      retireOldest(range, empty.length / 2, System.nanoTime());
+      retireOldest(range, batch(), System.nanoTime());
     }
     empty[nrEmpty++] = slab;
   }
@@ -114,8 +150,9 @@ final class SlabList {
 
   /** Gets empty slabs from the range when there is none here; nothing if the range has none. */
   void refill(SlabRange range, SlotSlabs home) {
-    nrEmpty = range.allocateSlabs(geometry, empty, empty.length / 2);
+    nrEmpty = range.allocateSlabs(geometry, empty, batch());
     nrSlabsTaken += nrEmpty;
+    nrSlabs += nrEmpty;
     for (int i = 0; i < nrEmpty; i++) {
       Slab slab = Objects.requireNonNull(empty[i]);
       assert slab.isEmpty() : "slab in use: " + slab.base;
@@ -155,6 +192,7 @@ final class SlabList {
     }
     range.retire(emptySinceNanos, empty, count);
     nrSlabsRetired += count;
+    nrSlabs -= count;
     nrEmpty -= count;
     System.arraycopy(empty, count, empty, 0, nrEmpty);
     Arrays.fill(empty, nrEmpty, nrEmpty + count, null);

@@ -22,8 +22,9 @@ final class SlotSlabs {
    *            Slabs without empty words hang on nothing but the range's array.
    * Invariant  slab.home == this for each of them; a slab is listed exactly while emptyWords != 0.
    *            hasEmptySlabs if any list has an empty slab.
-   * Ordering   remoteHead: pushed by CAS by anyone, taken whole by the owner. A slab is marked as not
-   *            queued before its bits are looked at, so a later free queues it again.
+   * Ordering   remoteHead: pushed by CAS by anyone, taken whole: by the owner, to collect, or by whoever
+   *            sees a slab there that has moved to another slot, to queue each at its home. A slab is
+   *            marked as not queued before its bits are looked at, so a later free queues it again.
    * Locks      none; calls the range, which has one. Charging comes before a word is chosen, because
    *            the limit-hit walk may give back words of this very slot.
    * Origin     per-CPU partial slabs of SLUB, with words in the place of sheaves.
@@ -37,6 +38,7 @@ final class SlotSlabs {
   private final BirthEpoch births;
   private final AllocationProfile profile;
   private final FaultInjection faults;
+  private final SlabAdoption adoption;
   private @Nullable SlabList[] byCache = {};
   private volatile @Nullable Slab remoteHead;
   private @Nullable Magazines rootMagazines;
@@ -55,6 +57,7 @@ final class SlotSlabs {
     this.births = allocator.tracking().births();
     this.profile = allocator.profile();
     this.faults = allocator.faults();
+    this.adoption = new SlabAdoption(allocator, this);
   }
 
   CpuSlot slot() {
@@ -167,6 +170,9 @@ final class SlotSlabs {
       collectRemoteFrees();
     }
     Word word = magazine.popPartial();
+    if (word == null && list(geometry).isUsedUp() && adoption.adopt(magazines, geometry)) {
+      word = magazine.popPartial();
+    }
     if (word != null && word.slab.discardedPages != 0) {
       repopulate(word.slab, word);
     }
@@ -341,7 +347,7 @@ final class SlotSlabs {
     allocator.noteSomethingToPurge();
   }
 
-  private SlabList list(SlabGeometry geometry) {
+  SlabList list(SlabGeometry geometry) {
     int cacheIndex = geometry.cacheIndex();
     if (cacheIndex >= byCache.length) {
       byCache = Arrays.copyOf(byCache, Math.max(cacheIndex + 1, SizeClasses.COUNT));
@@ -352,6 +358,13 @@ final class SlotSlabs {
       byCache[cacheIndex] = list;
     }
     return list;
+  }
+
+  /** Any thread: whether the slot has slabs of a cache, empty ones included. */
+  boolean hasSlabs(int cacheIndex) {
+    @Nullable SlabList[] lists = byCache;
+    SlabList list = cacheIndex < lists.length ? lists[cacheIndex] : null;
+    return list != null && list.hasSlabs();
   }
 
   /** Any thread: the counts of a cache on this slot, with those of others. */
@@ -525,7 +538,25 @@ final class SlotSlabs {
         head = remoteHead;
         slab.nextRemote = head;
       } while (!REMOTE_HEAD.compareAndSet(this, head, slab));
+      if (slab.home != this) {
+        passOnRemoteFrees(); // it has moved since the caller looked
+      }
       allocator.noteSomethingToPurge();
+    }
+  }
+
+  /** Any thread: queues each slab where it is at home now. */
+  void passOnRemoteFrees() {
+    Slab slab = remoteHead == null ? null : (Slab) REMOTE_HEAD.getAndSet(this, null);
+    while (slab != null) {
+      Slab next = slab.nextRemote;
+      slab.nextRemote = null;
+      slab.dequeued();
+      SlotSlabs home = slab.home;
+      if (home != null) {
+        home.noteRemoteFree(slab);
+      }
+      slab = next;
     }
   }
 
@@ -541,11 +572,11 @@ final class SlotSlabs {
       Slab next = slab.nextRemote;
       slab.nextRemote = null;
       slab.dequeued();
-      SlotSlabs owner = slab.home;
-      if (owner == this) {
+      SlotSlabs home = slab.home;
+      if (home == this) {
         collect(slab);
-      } else if (owner != null) {
-        owner.noteRemoteFree(slab);
+      } else if (home != null) {
+        home.noteRemoteFree(slab);
       }
       slab = next;
     }

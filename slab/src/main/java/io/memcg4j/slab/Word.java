@@ -117,6 +117,12 @@ final class Word {
     inactiveOwner = magazines;
   }
 
+  /** The word, inactive, goes to another slot's magazines of the same handle. */
+  void moveTo(Magazines heir) {
+    OWNER.setRelease(this, heir);
+    inactiveOwner = tracked ? null : heir;
+  }
+
   /** The magazine that has taken the free objects; null if none has. */
   @Nullable Magazine activeIn() {
     return activeIn;
