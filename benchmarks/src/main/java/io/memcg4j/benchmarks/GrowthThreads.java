@@ -4,6 +4,7 @@ import com.sun.management.OperatingSystemMXBean;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.Scope;
+import io.memcg4j.percpu.CpuSlots;
 import io.memcg4j.slab.Kmalloc;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
@@ -23,6 +24,8 @@ final class GrowthThreads {
       List.of("platform-own", "platform-one", "virtual-own", "virtual-one");
 
   private static final int BATCH = 1_000;
+  private static final int NR_FIRST = 4;
+  private static final long FIRST_MILLIS = 2_000;
   private static final long ROUND_NANOS = 50_000_000;
   private static final long LOOK_MILLIS = 5;
   private static final OperatingSystemMXBean SYSTEM =
@@ -49,7 +52,20 @@ final class GrowthThreads {
     if (!SUBJECTS.contains(subject)) {
       throw new IllegalArgumentException("unknown subject: name=" + subject);
     }
-    MemCgroup root = MemCgroup.root();
+    // With many threads the compiler gets little of the processors, and all of them are interpreted
+    // for long: so a few go first, on slots of which there are too few for them too.
+    run(CpuSlots.create(1, 2), NR_FIRST, subject, GrowthThreads::sleep);
+    run(CpuSlots.create(), nrThreads, subject, workers -> workers.count(fork));
+  }
+
+  /** What is done while the threads run. */
+  private interface Meanwhile {
+    void run(GrowthThreads workers) throws InterruptedException;
+  }
+
+  private static void run(CpuSlots slots, int nrThreads, String subject, Meanwhile meanwhile)
+      throws InterruptedException {
+    MemCgroup root = MemCgroup.root(slots);
     try (Kmalloc kmalloc = Kmalloc.create(root)) {
       List<ObjCgroup> tenants = new ArrayList<>();
       for (int i = 0; i < nrThreads; i++) {
@@ -58,11 +74,15 @@ final class GrowthThreads {
                 ? tenants.getFirst()
                 : ObjCgroup.of(KmallocCase.userGroup(root, "tenant" + i + "-")));
       }
-      new GrowthThreads(kmalloc, subject.startsWith("virtual")).run(tenants, fork);
+      new GrowthThreads(kmalloc, subject.startsWith("virtual")).run(tenants, meanwhile);
     }
   }
 
-  private void run(List<ObjCgroup> tenants, GrowthFork fork) throws InterruptedException {
+  private void sleep() throws InterruptedException {
+    Thread.sleep(FIRST_MILLIS);
+  }
+
+  private void run(List<ObjCgroup> tenants, Meanwhile meanwhile) throws InterruptedException {
     CountDownLatch inScope = new CountDownLatch(tenants.size());
     List<Thread> threads = new ArrayList<>();
     for (ObjCgroup tenant : tenants) {
@@ -70,6 +90,18 @@ final class GrowthThreads {
       threads.add(builder.start(() -> work(tenant, inScope)));
     }
     inScope.await();
+    meanwhile.run(this);
+    stop = true;
+    for (Thread thread : threads) {
+      thread.join();
+    }
+    @Nullable Throwable thrown = failure.get();
+    if (thrown != null) {
+      throw new IllegalStateException("a thread failed: cause=" + thrown, thrown);
+    }
+  }
+
+  private void count(GrowthFork fork) throws InterruptedException {
     PeerRounds rounds = fork.rounds(Integer.MAX_VALUE);
     while (rounds.next() && failure.get() == null) {
       long pairs = nrPairs.sum();
@@ -83,14 +115,6 @@ final class GrowthThreads {
       long nr = Math.max(1, nrPairs.sum() - pairs);
       rounds.add(GrowthFork.THROUGHPUT, nanos, nr);
       rounds.add(GrowthFork.CPU, SYSTEM.getProcessCpuTime() - cpu, nr);
-    }
-    stop = true;
-    for (Thread thread : threads) {
-      thread.join();
-    }
-    @Nullable Throwable thrown = failure.get();
-    if (thrown != null) {
-      throw new IllegalStateException("a thread failed: cause=" + thrown, thrown);
     }
     Map<String, Double> nanos = rounds.results();
     fork.put(GrowthFork.CPU, nanos.getOrDefault(GrowthFork.CPU, 0.0));
