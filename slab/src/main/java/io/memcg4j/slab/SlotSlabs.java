@@ -166,12 +166,9 @@ final class SlotSlabs {
       long nrBytes = retire(magazines, magazine);
       assert nrBytes == 0 : "word left with objects that are charged: nrBytes=" + nrBytes;
     }
-    if (remoteHead != null) {
-      collectRemoteFrees();
-    }
     Word word = magazine.popPartial();
-    if (word == null && list(geometry).isUsedUp() && adoption.adopt(magazines, geometry)) {
-      word = magazine.popPartial();
+    if (word == null && list(geometry).isUsedUp()) {
+      word = seek(magazines, magazine, geometry);
     }
     if (word != null && word.slab.discardedPages != 0) {
       repopulate(word.slab, word);
@@ -213,6 +210,24 @@ final class SlotSlabs {
       sample(address, magazine, (long) Long.bitCount(taken) * geometry.objectSize());
     }
     return address;
+  }
+
+  /**
+   * Before slabs come from the range: what others freed, which is cheaper to take back the more of
+   * it there is, then what idle slots have left behind.
+   *
+   * @return a partial word of the magazine; null if it has none, though there may be empty ones now
+   */
+  private @Nullable Word seek(Magazines magazines, Magazine magazine, SlabGeometry geometry) {
+    Word word = null;
+    if (remoteHead != null) {
+      collectRemoteFrees();
+      word = magazine.popPartial();
+    }
+    if (word == null && list(geometry).isUsedUp() && adoption.adopt(magazines, geometry)) {
+      word = magazine.popPartial();
+    }
+    return word;
   }
 
   /**
