@@ -24,8 +24,8 @@ final class SlabAdoption {
    */
   private static final int MIN_FREE_SHIFT = 2; // a quarter
 
-  /** Bounds the time for which the other slot is held, if nothing there is worth it. */
-  private static final int MAX_LOOKS = 32;
+  /** Slabs that are looked at in vain: each look goes through all its words. */
+  private static final int MAX_REFUSED = 8;
 
   private final SlabAllocator allocator;
   private final SlotSlabs heir;
@@ -69,18 +69,28 @@ final class SlabAdoption {
     donor.collectRemoteFrees();
     SlabList list = donor.list(geometry);
     int nrWanted = list.batch();
-    int nrLooks = 0;
-    for (int i = list.nrPartial() - 1; i >= 0 && nrWanted > 0 && nrLooks < MAX_LOOKS; i--) {
-      nrLooks++;
-      nrWanted -= tryMove(donor, list.partial(i), payer) ? 1 : 0;
+    int nrRefused = 0;
+    for (int i = list.nrPartial() - 1; i >= 0 && nrWanted > 0 && nrRefused < MAX_REFUSED; i--) {
+      if (tryMove(donor, list.partial(i), payer)) {
+        nrWanted--;
+      } else {
+        nrRefused++;
+      }
     }
     Magazine magazine = magazineOf(donor, payer, geometry);
-    for (int i = magazine.nrPartial() - 1; i >= 0 && nrWanted > 0 && nrLooks < MAX_LOOKS; i--) {
-      nrLooks++;
-      nrWanted -= tryMove(donor, magazine.partial(i).slab, payer) ? 1 : 0;
-      i = Math.min(i, magazine.nrPartial()); // other words of the slab have gone with it
+    for (int i = magazine.nrPartial() - 1; i >= 0 && nrWanted > 0 && nrRefused < MAX_REFUSED; i--) {
+      if (tryMove(donor, magazine.partial(i).slab, payer)) {
+        nrWanted--;
+        i = Math.min(i, magazine.nrPartial()); // other words of the slab have gone with it
+      } else {
+        nrRefused++;
+      }
     }
-    return nrWanted < list.batch();
+    if (nrWanted == list.batch()) {
+      return false;
+    }
+    heir.noteEmptySlabs(); // what the donor had to give back goes with the slabs
+    return true;
   }
 
   private Magazine magazineOf(SlotSlabs donor, ObjCgroup payer, SlabGeometry geometry) {

@@ -355,7 +355,8 @@ final class SlotSlabs {
     return list.popEmpty();
   }
 
-  private void noteEmptySlabs() {
+  /** There are slabs, or words of some, that the purge thread may give back. */
+  void noteEmptySlabs() {
     if (!hasEmptySlabs) {
       hasEmptySlabs = true;
     }

@@ -133,6 +133,29 @@ final class SlabAdoptionTest {
     }
   }
 
+  /** The purge thread looks at those slots only that say so. */
+  @Test
+  void allocate_fewObjects_whatIsLeftOfTheSlabsIsGivenBackLater() throws Exception {
+    try (Instance instance = Instance.create()) {
+      ObjCgroup tenant = instance.handle("a");
+      List<Long> kept = leaveBehind(instance, List.of(tenant), i -> i % 1000 == 0);
+      ObjCgroup payer = instance.handle("d");
+      List<Long> objects =
+          onOtherSlot(
+              instance,
+              payer,
+              () -> {
+                List<Long> few = allocate(instance, 10);
+                try (Scope scope = payer.enter()) {
+                  SlotSlabs mine = instance.allocator().slabsOf(scope.frame().slot());
+                  assertTrue(mine.hasSomethingToTrim());
+                }
+                return few;
+              });
+      checkAndFreeAll(instance, kept, objects);
+    }
+  }
+
   @Test
   void allocate_ownersGroupIsGone_itsSlabsStay() throws Exception {
     try (Instance instance = Instance.create()) {
