@@ -169,6 +169,24 @@ final class SlabAdoptionTest {
     }
   }
 
+  /** What others freed comes before new slabs. */
+  @Test
+  void allocate_objectsWereFreedElsewhere_usesThemAgain() throws Exception {
+    try (Instance instance = Instance.create();
+        Scope _ = instance.handle("a").enter()) {
+      List<Long> objects = allocate(instance, NR_OBJECTS);
+      long mapped = instance.kmalloc.info().mappedBytes();
+      Instance.elsewhere(() -> {
+        objects.forEach(instance.kmalloc::free);
+        return true;
+      });
+      List<Long> again = allocate(instance, NR_OBJECTS);
+      long grown = instance.kmalloc.info().mappedBytes() - mapped;
+      assertTrue(grown < mapped / 4, "mapped=" + mapped + " grown=" + grown);
+      again.forEach(instance.kmalloc::free);
+    }
+  }
+
   private static void checkAndFreeAll(Instance instance, List<Long> kept, List<Long> objects) {
     for (long address : kept) {
       assertEquals(address, Instance.readLong(address, 0), "overwritten");
