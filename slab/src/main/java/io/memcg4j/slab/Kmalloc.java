@@ -676,9 +676,13 @@ public final class Kmalloc implements AutoCloseable {
      */
     public void free(long address) {
       if (!isReady() || !SlotSlabs.freeFast(range, address, magazines)) {
-        kmalloc.sized.free(scope.frame(), address);
-        refreshed(address);
+        freeSlow(address);
       }
+    }
+
+    private void freeSlow(long address) {
+      kmalloc.sized.free(scope.frame(), address);
+      refreshed(address);
     }
 
     private boolean isReady() {
@@ -689,16 +693,19 @@ public final class Kmalloc implements AutoCloseable {
       if (!SizedAllocator.isClassSize(nrBytes) || !isReady()) {
         return NULL;
       }
-      int index = SizeClasses.index((int) nrBytes);
-      long address = classes[index].allocate();
-      return address != NULL ? address : refill(index);
-    }
-
-    private long refill(int index) {
-      return refreshed(kmalloc.refill(magazines, index));
+      return classes[SizeClasses.index((int) nrBytes)].allocate();
     }
 
     private long allocateSlow(long nrBytes, int flags) {
+      if (SizedAllocator.isClassSize(nrBytes) && isReady()) {
+        long address = kmalloc.refill(magazines, SizeClasses.index((int) nrBytes));
+        if (address != NULL) {
+          if ((flags & SlabAllocator.ZEROED) != 0) {
+            SlabAllocator.zero(address, nrBytes);
+          }
+          return refreshed(address);
+        }
+      }
       return refreshed(kmalloc.sized.allocate(scope.frame(), nrBytes, flags));
     }
 

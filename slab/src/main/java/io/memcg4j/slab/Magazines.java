@@ -12,7 +12,9 @@ final class Magazines implements PreCharged {
    * Layout     near: the word that objects are being freed to, so that the next ones of it are found
    *            without their slab. Set at the second free in a row to the same word, as frees in no
    *            order would change it each time, and a store of a reference is dear.
-   * Invariant  near is null or a word of these magazines; nearBytes is 0 if it is null.
+   * Invariant  near is null or a word of these magazines; nrNear is 0 if it is null. nearMagazine is
+   *            where near is active, null while it is not; nearInactive is near, null while it is active.
+   *            Both are null while near is tracked: the general way looks at it.
    */
   private static final Magazine[] NO_MAGAZINES = none(SizeClasses.COUNT);
 
@@ -23,9 +25,12 @@ final class Magazines implements PreCharged {
   private long parkedBytes;
   private int nrStarved;
   private long nearBase;
-  private long nearBytes;
-  private long nearMagic;
+  private long nrNear;
+  private long nearInverse;
+  private int nearShift;
   private @Nullable Word near;
+  private @Nullable Magazine nearMagazine;
+  private @Nullable Word nearInactive;
   private long farBase;
 
   Magazines(SlotSlabs home, ObjStock stock, boolean charged) {
@@ -65,17 +70,41 @@ final class Magazines implements PreCharged {
     return byCache[index];
   }
 
-  /** The bit of an object in {@link #nearWord}; 0 if it is none of its objects. */
-  long nearBit(long address) {
-    long offset = address - nearBase;
-    long product = offset * nearMagic;
-    return Long.compareUnsigned(offset, nearBytes) < 0 && Slab.isMultiple(product, nearMagic)
-        ? 1L << (int) (product >>> SlabGeometry.MAGIC_SHIFT)
-        : 0;
+  /** Whether an object of the near word starts at an address. */
+  boolean isNear(long address) {
+    return Long.compareUnsigned(nearIndex(address), nrNear) < 0;
   }
 
-  @Nullable Word nearWord() {
-    return near;
+  /** The bit of an object for which {@link #isNear} holds. */
+  long nearBit(long address) {
+    return 1L << (int) nearIndex(address);
+  }
+
+  private long nearIndex(long address) {
+    return Slab.quotient(address - nearBase, nearInverse, nearShift);
+  }
+
+  /** The near word, if it is inactive and not tracked. */
+  @Nullable Word nearInactive() {
+    return nearInactive;
+  }
+
+  /** The magazine that has the near word active, if it is not tracked. */
+  @Nullable Magazine nearMagazine() {
+    return nearMagazine;
+  }
+
+  /** A word of these magazines has become active or inactive, tracked or not tracked. */
+  void changed(Word word) {
+    if (near == word) {
+      setNear(word);
+    }
+  }
+
+  private void setNear(Word word) {
+    near = word;
+    nearMagazine = word.isTracked() ? null : word.activeIn();
+    nearInactive = word.isInactiveOf(this) ? word : null;
   }
 
   /** An object of another word than the near one was freed. Returns true. */
@@ -84,10 +113,11 @@ final class Magazines implements PreCharged {
     if (base != farBase) {
       farBase = base;
     } else if (word.owner() == this) {
-      near = word;
+      setNear(word);
       nearBase = base;
-      nearBytes = word.nrBytes();
-      nearMagic = word.slab.magic;
+      nrNear = word.nrObjects();
+      nearInverse = word.slab.inverse;
+      nearShift = word.slab.inverseShift;
     }
     return true;
   }
@@ -96,7 +126,9 @@ final class Magazines implements PreCharged {
   void forget(Word word) {
     if (near == word) {
       near = null;
-      nearBytes = 0;
+      nearMagazine = null;
+      nearInactive = null;
+      nrNear = 0;
     }
   }
 

@@ -18,14 +18,28 @@ final class SizeClasses {
   private static final int MEDIUM_MAX = 1024;
   private static final int NR_MEDIUM = 16;
 
+  private static final byte[] INDEXES = new byte[MAX_SIZE >>> FINE_STEP_SHIFT];
+
+  static {
+    for (int i = 0; i < INDEXES.length; i++) {
+      INDEXES[i] = (byte) compute((i + 1) << FINE_STEP_SHIFT);
+    }
+  }
+
   private SizeClasses() {}
 
   /**
-   * The smallest class that holds {@code size}; folds to a constant where the size is one.
+   * The smallest class that holds {@code size}. A table, as the branches of the formula cannot be
+   * foretold where sizes differ.
    *
    * @param size {@code 1..MAX_SIZE}
    */
   static int index(int size) {
+    int step = (size - 1) >>> FINE_STEP_SHIFT;
+    return step < NR_FINE ? step : INDEXES[step & (INDEXES.length - 1)];
+  }
+
+  private static int compute(int size) {
     int last = size - 1;
     if (last < FINE_MAX) {
       return last >>> FINE_STEP_SHIFT;

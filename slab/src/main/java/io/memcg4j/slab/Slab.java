@@ -12,13 +12,15 @@ import org.jspecify.annotations.Nullable;
 final class Slab {
   /*
    * Layout     first what a free needs to get from an address to an object, then what slow paths use.
-   * Invariant  an object starts at offset o exactly if o < usableBytes and the low half of o * magic
-   *            is below magic; the high half is its index then.
+   * Invariant  an object starts at offset o exactly if quotient(o) < nrIndexes, and that is its index: a
+   *            multiplication by the inverse of the size's odd part, modulo 2^64, sends the multiples,
+   *            and only them, to the small numbers. What lies in an object has the high half of
+   *            o * magic as its index. A large object has none: it must not be freed as a small one.
    * Ordering   home changes while every object is free, or with all its words while the caller owns
    *            both slots (SlabAdoption).
    *            queued is cleared before the remote bits are looked at, so a later free queues again.
-   * Origin     the slab descriptor of SLUB; division by multiplication after Granlund and Montgomery,
-   *            the test for a multiple after Lemire.
+   * Origin     the slab descriptor of SLUB; division by multiplication, and the test for a multiple,
+   *            after Granlund and Montgomery.
    */
   static final int NOT_LISTED = -1;
 
@@ -33,8 +35,9 @@ final class Slab {
       fieldVarHandle(lookup(), "queued", VarHandle.class, Slab.class, int.class);
 
   final long base;
-  final long usableBytes;
-  final long magic;
+  final long inverse;
+  final int inverseShift;
+  final int nrIndexes;
   final long wordMask;
   final int wordShift;
   final int bitMask;
@@ -44,6 +47,8 @@ final class Slab {
   final Word[] words;
 
   final SlabGeometry geometry;
+  final long usableBytes;
+  final long magic;
   final int firstChunk;
   final int nrChunks;
   final boolean large;
@@ -98,6 +103,9 @@ final class Slab {
     this.wordShift = geometry.wordShift();
     this.bitMask = geometry.objectsPerWord() - 1;
     this.magic = geometry.magic();
+    this.inverseShift = Integer.numberOfTrailingZeros(objectSize);
+    this.inverse = inverse(objectSize >>> inverseShift);
+    this.nrIndexes = large ? 0 : geometry.nrWords() << wordShift;
     this.chargeBytes = geometry.chargeBytes();
     this.cacheIndex = geometry.cacheIndex();
     this.wordMask = geometry.wordMask();
@@ -109,22 +117,42 @@ final class Slab {
     }
   }
 
-  /** Whether an object of this slab starts at an address that the slab covers. */
+  /** Whether an object of this slab starts at an address. */
   boolean isObject(long address) {
-    long offset = address - base;
-    return offset < usableBytes && isMultiple(offset * magic);
+    return isIndex(indexIfObject(address));
   }
 
-  boolean isMultiple(long product) {
-    return isMultiple(product, magic);
+  /**
+   * Index of the object that starts at an address; else nothing for which {@link #isIndex} holds.
+   */
+  long indexIfObject(long address) {
+    return quotient(address - base, inverse, inverseShift);
   }
 
-  /** Whether an offset, which was multiplied by the magic of a size, is a multiple of the size. */
-  static boolean isMultiple(long product, long magic) {
-    return Integer.compareUnsigned((int) product, (int) magic) < 0;
+  boolean isIndex(long index) {
+    return Long.compareUnsigned(index, nrIndexes) < 0;
   }
 
-  /** Index of the object at an address for which {@link #isObject} holds. */
+  /**
+   * An offset divided by a size, if it is a multiple of it; else more than there can be objects.
+   *
+   * @param inverse {@link #inverse} of the size's odd part
+   * @param shift log2 of the rest of it
+   */
+  static long quotient(long offset, long inverse, int shift) {
+    return Long.rotateRight(offset * inverse, shift);
+  }
+
+  /** What an odd number has to be multiplied by to give 1, modulo 2^64. */
+  private static long inverse(long odd) {
+    long inverse = odd; // right in the lowest 3 bits; each round doubles them
+    for (int nrBits = 3; nrBits < Long.SIZE; nrBits *= 2) {
+      inverse *= 2 - odd * inverse;
+    }
+    return inverse;
+  }
+
+  /** Index of the object that an address of this slab belongs to. */
   int indexOf(long address) {
     return (int) (((address - base) * magic) >>> SlabGeometry.MAGIC_SHIFT);
   }

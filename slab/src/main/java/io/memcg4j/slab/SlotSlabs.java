@@ -399,29 +399,37 @@ final class SlotSlabs {
    * @return false if the general way has to be taken, with nothing changed
    */
   static boolean freeFast(SlabRange range, long address, Magazines magazines) {
-    long bit = magazines.nearBit(address);
-    Word near = magazines.nearWord();
-    if (bit != 0 && near != null) {
-      return freeTo(near, bit, magazines);
+    if (magazines.isNear(address)) {
+      long bit = magazines.nearBit(address);
+      Magazine active = magazines.nearMagazine();
+      if (active != null && active.tryPutBack(bit)) {
+        return true;
+      }
+      Word inactive = magazines.nearInactive();
+      return inactive != null && freeToInactive(inactive, bit, magazines);
     }
+    return freeFar(range, address, magazines);
+  }
+
+  private static boolean freeFar(SlabRange range, long address, Magazines magazines) {
     Slab slab = range.find(address);
     if (slab == null) {
       return false;
     }
-    long offset = address - slab.base;
-    long product = offset * slab.magic;
-    if (offset >= slab.usableBytes || !slab.isMultiple(product)) {
+    long index = slab.indexIfObject(address);
+    if (!slab.isIndex(index)) {
       return false;
     }
-    int index = (int) (product >>> SlabGeometry.MAGIC_SHIFT);
-    Word word = slab.wordOf(index);
-    return freeTo(word, slab.bitOf(index), magazines) && magazines.freedFar(word);
+    Word word = slab.wordOf((int) index);
+    long bit = slab.bitOf((int) index);
+    boolean freed =
+        word.isInactiveOf(magazines)
+            ? freeToInactive(word, bit, magazines)
+            : freeToMagazine(word, bit, magazines);
+    return freed && magazines.freedFar(word);
   }
 
-  private static boolean freeTo(Word word, long bit, Magazines magazines) {
-    if (!word.isInactiveOf(magazines)) {
-      return freeToMagazine(word, bit, magazines);
-    }
+  private static boolean freeToInactive(Word word, long bit, Magazines magazines) {
     long old = word.free();
     long now = old | bit;
     if (now == old || (word.remotePlain() & bit) != 0) {

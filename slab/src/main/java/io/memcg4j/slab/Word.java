@@ -82,10 +82,8 @@ final class Word {
     return slab.base + ((long) index << slab.wordShift) * slab.objectSize;
   }
 
-  /** Bytes of its objects, those that the slab has no room for not counted. */
-  long nrBytes() {
-    return Math.min(
-        (long) slab.objectSize << slab.wordShift, slab.base + slab.usableBytes - base());
+  int nrObjects() {
+    return slab.objectsPerWord();
   }
 
   // ---- by the owner of the home slot
@@ -140,6 +138,7 @@ final class Word {
     ACTIVE_IN.setRelease(this, magazine);
     magazine.take(charged, free & ~charged);
     setFree(0);
+    noteChange();
   }
 
   /** The magazine gives back what it has not handed out. */
@@ -149,6 +148,13 @@ final class Word {
     magazine.take(0, 0);
     MOVES.setRelease(this, moves + 1);
     inactiveOwner = tracked ? null : owner;
+    noteChange();
+  }
+
+  private void noteChange() {
+    if (owner != null) {
+      owner.changed(this);
+    }
   }
 
   /**
@@ -156,12 +162,14 @@ final class Word {
    */
   void setTracked() {
     tracked = true;
+    noteChange();
   }
 
   /** By the owner: nothing is known of its objects any more, so that frees may be fast again. */
   void clearTracked() {
     tracked = false;
     inactiveOwner = activeIn == null ? owner : null;
+    noteChange();
   }
 
   boolean isTracked() {

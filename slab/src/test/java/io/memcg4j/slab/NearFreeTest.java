@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.memcg4j.objcg.Scope;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
@@ -46,7 +47,7 @@ final class NearFreeTest {
       int nrNear = 0;
       for (int i = 0; i < 300; i++) {
         long address = addresses.get(i);
-        nrNear += magazinesOf(kmalloc).nearBit(address) != 0 ? 1 : 0;
+        nrNear += magazinesOf(kmalloc).isNear(address) ? 1 : 0;
         for (long wrong : new long[] {address + 1, address + 4, address - 1}) {
           assertThrows(IllegalArgumentException.class, () -> kmalloc.free(wrong));
         }
@@ -76,8 +77,8 @@ final class NearFreeTest {
         kmalloc.free(first[i]);
         kmalloc.free(second[63 - i]);
       }
-      assertEquals(0, magazinesOf(kmalloc).nearBit(first[1]));
-      assertEquals(0, magazinesOf(kmalloc).nearBit(second[1]));
+      assertFalse(magazinesOf(kmalloc).isNear(first[1]));
+      assertFalse(magazinesOf(kmalloc).isNear(second[1]));
     }
   }
 
@@ -93,12 +94,12 @@ final class NearFreeTest {
         kmalloc.free(small.get(i));
       }
       Magazines magazines = magazinesOf(kmalloc);
-      assertTrue(magazines.nearWord() != null);
+      assertTrue(magazines.nearInactive() != null);
       for (int i = 900; i < 1_000; i++) {
         kmalloc.free(small.get(i));
       }
       kmalloc.shrink();
-      Word near = magazines.nearWord();
+      Word near = magazines.nearInactive();
       assertTrue(near == null || near.owner() == magazines);
       List<Long> other = new ArrayList<>();
       for (int i = 0; i < 1_000; i++) {
@@ -122,13 +123,112 @@ final class NearFreeTest {
       }
       kmalloc.free(addresses[0]);
       kmalloc.free(addresses[1]);
-      assertFalse(magazinesOf(kmalloc).nearBit(addresses[2]) == 0);
+      assertTrue(magazinesOf(kmalloc).isNear(addresses[2]));
       Thread other = new Thread(() -> kmalloc.free(addresses[2]));
       other.start();
       other.join();
       assertThrows(IllegalArgumentException.class, () -> kmalloc.free(addresses[2]));
       for (int i = 3; i < 64; i++) {
         kmalloc.free(addresses[i]);
+      }
+    }
+  }
+
+  /**
+   * The near word becomes active, and back: each time its objects come back to where they belong.
+   */
+  @Test
+  void free_nearWordChangesSides_countsEachObjectOnce() {
+    try (Scope _ = instance.handle("a").enter()) {
+      long[] addresses = new long[64];
+      for (int i = 0; i < 64; i++) {
+        addresses[i] = kmalloc.allocate(64);
+      }
+      for (int round = 0; round < 200; round++) {
+        int nr = 3 + round % 60;
+        for (int i = 0; i < nr; i++) {
+          kmalloc.free(addresses[i]);
+        }
+        Magazines magazines = magazinesOf(kmalloc);
+        assertTrue(magazines.isNear(addresses[2]));
+        boolean active = magazines.nearMagazine() != null;
+        assertTrue(active ^ (magazines.nearInactive() != null), "round=" + round);
+        for (int i = 0; i < nr; i++) {
+          long address = addresses[i];
+          assertThrows(IllegalArgumentException.class, () -> kmalloc.free(address));
+        }
+        List<Long> again = new ArrayList<>();
+        for (int i = 0; i < nr; i++) {
+          again.add(kmalloc.allocate(64));
+        }
+        if (round % 3 == 0) {
+          kmalloc.shrink();
+        }
+        for (int i = 0; i < nr; i++) {
+          addresses[i] = again.get(i);
+        }
+        assertEquals(64, Arrays.stream(addresses).distinct().count());
+      }
+      for (long address : addresses) {
+        kmalloc.free(address);
+      }
+    }
+  }
+
+  /** Its bit is in the magazine already, as one that has to be charged. */
+  @Test
+  void free_collectedIntoTheActiveWord_isADoubleFree() throws Exception {
+    try (Scope _ = instance.handle("a").enter()) {
+      long[] addresses = new long[32];
+      for (int i = 0; i < 32; i++) {
+        addresses[i] = kmalloc.allocate(64);
+      }
+      kmalloc.free(addresses[0]);
+      kmalloc.free(addresses[1]);
+      kmalloc.free(addresses[2]);
+      Magazines magazines = magazinesOf(kmalloc);
+      assertTrue(magazines.isNear(addresses[3]));
+      assertTrue(magazines.nearMagazine() != null);
+      Thread other = new Thread(() -> kmalloc.free(addresses[3]));
+      other.start();
+      other.join();
+      magazines.home().collectRemoteFrees();
+      assertThrows(IllegalArgumentException.class, () -> kmalloc.free(addresses[3]));
+      for (int i = 4; i < 32; i++) {
+        kmalloc.free(addresses[i]);
+      }
+    }
+  }
+
+  /** What the profile knows of an object must be told of its free: the fast path would not. */
+  @Test
+  void free_nearWordIsTracked_takesTheGeneralWay() {
+    try (Scope _ = instance.handle("a").enter()) {
+      long[] addresses = new long[64];
+      for (int i = 0; i < 64; i++) {
+        addresses[i] = kmalloc.allocate(2048);
+      }
+      kmalloc.profile().sample(1 << 16);
+      int nrTracked = 0;
+      for (int round = 0; round < 500; round++) {
+        for (int i = 1; i < 4; i++) {
+          kmalloc.free(addresses[i]);
+        }
+        for (int i = 1; i < 4; i++) {
+          addresses[i] = kmalloc.allocate(2048);
+        }
+        Magazines magazines = magazinesOf(kmalloc);
+        Slab slab = kmalloc.allocator().range().find(addresses[0]);
+        Word word = slab.wordOf(slab.indexOf(addresses[0]));
+        if (magazines.isNear(addresses[0]) && word.isTracked()) {
+          nrTracked++;
+          assertTrue(magazines.nearMagazine() == null && magazines.nearInactive() == null);
+        }
+      }
+      assertTrue(nrTracked > 0);
+      kmalloc.profile().off();
+      for (long address : addresses) {
+        kmalloc.free(address);
       }
     }
   }
