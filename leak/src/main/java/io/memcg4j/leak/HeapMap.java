@@ -11,6 +11,8 @@ final class HeapMap {
    *            none does. geometry holds GEOMETRY longs for each slab, one cache line for two, since a
    *            pointer needs them all: its base, the bytes covered with objects, the factor that makes
    *            an offset an index, and its first bitmap word with log2 of the objects per word.
+   *            chunkGeometry has the same for each chunk, so that a pointer finds it at once; where no
+   *            slab is, no bytes are covered. 32 bytes for 32 KiB of addresses.
    *            A word of the bitmaps has the bits of that many neighbours.
    * Invariant  index = (offset * magic) >>> 32, and 0 for a large object, whose magic is 0. Bits that
    *            stand for no object are 0. old is a part of live.
@@ -28,6 +30,7 @@ final class HeapMap {
   final int chunkShift;
   final int[] slabOfChunk;
   final long[] geometry;
+  final long[] chunkGeometry;
 
   /** Of each slab: bytes from one object to the next; of a large object: all its bytes. */
   final long[] objectBytes;
@@ -61,6 +64,13 @@ final class HeapMap {
     this.live = live;
     this.old = old;
     rangeBytes = (long) slabOfChunk.length << chunkShift;
+    chunkGeometry = new long[slabOfChunk.length * GEOMETRY];
+    for (int chunk = 0; chunk < slabOfChunk.length; chunk++) {
+      int slab = slabOfChunk[chunk];
+      if (slab >= 0) {
+        System.arraycopy(geometry, slab * GEOMETRY, chunkGeometry, chunk * GEOMETRY, GEOMETRY);
+      }
+    }
   }
 
   static HeapMap of(ObjectSnapshot snapshot) {
@@ -85,6 +95,11 @@ final class HeapMap {
         nrWords,
         snapshot.live(),
         snapshot.old());
+  }
+
+  /** The slab of an address that lies in one. */
+  int slabOf(long address) {
+    return slabOfChunk[(int) ((address - base) >>> chunkShift)];
   }
 
   int nrSlabs() {

@@ -1,7 +1,6 @@
 package io.memcg4j.leak;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
-import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -10,18 +9,12 @@ import org.jspecify.annotations.Nullable;
 
 /** One thread that looks into gray blocks until there are none. */
 final class MarkWorker implements Runnable {
-  private static final MemorySegment ALL = Memory.ALL;
   private static final int WORD = Long.BYTES;
 
   // A piece is what is read without a look at whether to stop or to rest.
   private static final int PIECE_BYTES = 1 << 20;
   private static final int COPY_BYTES = 1 << 16;
   private static final int SLABS_PER_REST = 32;
-
-  // Where most neighbours are gray the processor reads ahead by itself.
-  private static final int TOUCHED_OBJECTS = 40;
-  private static final int TOUCHED_BYTES = 256;
-  private static final int LINE_BYTES = 64;
   private static final int SPINS = 1000;
   private static final long WAIT_NANOS = 50_000;
 
@@ -31,15 +24,13 @@ final class MarkWorker implements Runnable {
   private final boolean hasSpecials;
   private final long min;
   private final long span;
-
+  private final GrayRuns runs = new GrayRuns();
+  private final PointerBatch found;
   private MarkShare share;
   private @Nullable MemorySegment copy;
   private @Nullable MemorySegment vectors;
   private long sinceNanos;
   private int nrVisits;
-
-  /** What was read ahead: so that reading it is not left out. */
-  long touched;
 
   long nrObjects;
   long nrBytes;
@@ -53,6 +44,7 @@ final class MarkWorker implements Runnable {
     hasSpecials = !marker.specials.isEmpty();
     min = marker.min;
     span = marker.span;
+    found = new PointerBatch(marker);
   }
 
   /** Looks into gray blocks, and into those that become gray by it, until there are none. */
@@ -120,6 +112,10 @@ final class MarkWorker implements Runnable {
         rest(++nrVisits);
       }
       mine.cursor = cursor + 1 == pending.length ? 0 : cursor + 1;
+      if (idle == pending.length && !runs.isEmpty()) {
+        runs.readInto(found, mine); // no slab adds to it: what it leads to may be pending now
+        idle = -1;
+      }
     }
   }
 
@@ -136,51 +132,32 @@ final class MarkWorker implements Runnable {
     long stride = objectBytes << map.wordShift(slab);
     long address = map.slabBase(slab);
     long[] gray = share.gray;
-    if (objectBytes <= TOUCHED_BYTES) {
-      touch(gray, word, end, address, objectBytes, stride);
-    }
+    boolean inRuns = !hasSpecials && stride <= PIECE_BYTES;
     for (; word < end; word++, address += stride) {
       long bits = gray[word];
+      if (bits == 0) {
+        continue;
+      }
       gray[word] = 0;
-      while (bits != 0) {
-        // Neighbours are read as one.
-        int first = Long.numberOfTrailingZeros(bits);
-        int count = Long.numberOfTrailingZeros(~(bits >>> first));
-        long run = address + first * objectBytes;
+      if (inRuns) {
+        nrObjects += Long.bitCount(bits);
+        nrBytes += Long.bitCount(bits) * objectBytes;
+        runs.add(address, objectBytes, bits);
+        if (runs.isFull()) {
+          runs.readInto(found, share);
+        }
+        continue;
+      }
+      for (; bits != 0; bits &= bits - 1) {
+        long object = address + Long.numberOfTrailingZeros(bits) * objectBytes;
         if (hasSpecials) {
-          count = 1;
-          visitSpecial(run, objectBytes);
-        } else if (stride > PIECE_BYTES) {
-          count = 1;
-          visitObject(run, objectBytes);
+          visitSpecial(object, objectBytes);
         } else {
-          nrObjects += count;
-          nrBytes += count * objectBytes;
-          scan(run, (int) (count * objectBytes) / WORD);
-        }
-        bits &= first + count < Long.SIZE ? -1L << (first + count) : 0;
-      }
-    }
-  }
-
-  /**
-   * Reads a word of each object where few are gray: without anything that depends on what is read,
-   * so that the processor waits for many at a time.
-   */
-  private void touch(long[] gray, int word, int end, long address, long objectBytes, long stride) {
-    long sum = 0;
-    for (; word < end; word++, address += stride) {
-      long bits = gray[word];
-      if (Long.bitCount(bits) <= TOUCHED_OBJECTS) {
-        for (; bits != 0; bits &= bits - 1) {
-          long object = address + Long.numberOfTrailingZeros(bits) * objectBytes;
-          for (long offset = 0; offset < objectBytes; offset += LINE_BYTES) {
-            sum += ALL.get(JAVA_LONG_UNALIGNED, object + offset);
-          }
+          visitObject(object, objectBytes);
         }
       }
+      found.mark(share);
     }
-    touched += sum;
   }
 
   private void visitSpecial(long object, long objectBytes) {
@@ -201,49 +178,9 @@ final class MarkWorker implements Runnable {
     nrBytes += length;
     long end = from + length;
     for (long at = (from + WORD - 1) & -WORD; at < end; at += PIECE_BYTES) {
-      scan(at, (int) (Math.min(PIECE_BYTES, end - at) / WORD));
+      found.read(at, (int) (Math.min(PIECE_BYTES, end - at) / WORD), share);
       if (length > PIECE_BYTES) {
         sinceNanos = pace.rest(sinceNanos);
-      }
-    }
-  }
-
-  /** Looks at memory of slabs; everything that a word needs is in locals. */
-  private void scan(long address, int nrWords) {
-    MarkShare to = share;
-    long lowest = min;
-    long length = span;
-    long base = map.base;
-    long rangeBytes = map.rangeBytes;
-    int chunkShift = map.chunkShift;
-    int[] slabOfChunk = map.slabOfChunk;
-    long[] geometry = map.geometry;
-    long[] white = to.white;
-    for (int i = 0; i < nrWords; i++) {
-      long value = ALL.get(JAVA_LONG_UNALIGNED, address + (long) i * WORD);
-      long offset = value - base;
-      if (Long.compareUnsigned(offset, rangeBytes) >= 0) {
-        if (Long.compareUnsigned(value - lowest, length) < 0) {
-          marker.markRange(value, 0, 0);
-        }
-        continue;
-      }
-      int slab = slabOfChunk[(int) (offset >>> chunkShift)];
-      if (slab < 0) {
-        continue;
-      }
-      // As Marker.mark.
-      int at = slab * HeapMap.GEOMETRY;
-      long inSlab = value - geometry[at + HeapMap.BASE];
-      if (Long.compareUnsigned(inSlab, geometry[at + HeapMap.USABLE]) >= 0) {
-        continue;
-      }
-      long index = (inSlab * geometry[at + HeapMap.MAGIC]) >>> HeapMap.MAGIC_SHIFT;
-      long words = geometry[at + HeapMap.WORDS];
-      int word = (int) (words >>> HeapMap.SHIFT_BITS) + (int) (index >>> (int) words);
-      long bit = 1L << (index & ((1L << (int) words) - 1));
-      if ((white[word] & bit) != 0) {
-        to.markObject(slab, word, bit);
       }
     }
   }
