@@ -111,22 +111,6 @@ final class Magazine {
     return false;
   }
 
-  /**
-   * As {@link #putBack}, for what is charged already and may stay so.
-   *
-   * @return false, with nothing changed, if it is not, or is no allocated object
-   */
-  boolean tryPutBack(long bit) {
-    long old = available;
-    long freed = old | uncharged | Objects.requireNonNull(word).remotePlain();
-    if ((mask & ~freed & bit) == 0) {
-      return false;
-    }
-    returned |= bit;
-    available = old | bit;
-    return true;
-  }
-
   /** Makes a word active; {@code charged} of its free objects are charged already. */
   void activate(Word newWord, long charged, long chargedBytes) {
     word = newWord;

@@ -4,6 +4,7 @@ import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.ObjStock;
 import io.memcg4j.objcg.PreCharged;
 import java.util.Arrays;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** The magazines of one stock, by cache. Owned with the slot. */
@@ -12,9 +13,7 @@ final class Magazines implements PreCharged {
    * Layout     near: the word that objects are being freed to, so that the next ones of it are found
    *            without their slab. Set at the second free in a row to the same word, as frees in no
    *            order would change it each time, and a store of a reference is dear.
-   * Invariant  near is null or a word of these magazines; nrNear is 0 if it is null. nearMagazine is
-   *            where near is active, null while it is not; nearInactive is near, null while it is active.
-   *            Both are null while near is tracked: the general way looks at it.
+   * Invariant  near is null or a word of these magazines; nrNear is 0 if it is null.
    */
   private static final Magazine[] NO_MAGAZINES = none(SizeClasses.COUNT);
 
@@ -29,8 +28,6 @@ final class Magazines implements PreCharged {
   private long nearInverse;
   private int nearShift;
   private @Nullable Word near;
-  private @Nullable Magazine nearMagazine;
-  private @Nullable Word nearInactive;
   private long farBase;
 
   Magazines(SlotSlabs home, ObjStock stock, boolean charged) {
@@ -84,27 +81,9 @@ final class Magazines implements PreCharged {
     return Slab.quotient(address - nearBase, nearInverse, nearShift);
   }
 
-  /** The near word, if it is inactive and not tracked. */
-  @Nullable Word nearInactive() {
-    return nearInactive;
-  }
-
-  /** The magazine that has the near word active, if it is not tracked. */
-  @Nullable Magazine nearMagazine() {
-    return nearMagazine;
-  }
-
-  /** A word of these magazines has become active or inactive, tracked or not tracked. */
-  void changed(Word word) {
-    if (near == word) {
-      setNear(word);
-    }
-  }
-
-  private void setNear(Word word) {
-    near = word;
-    nearMagazine = word.isTracked() ? null : word.activeIn();
-    nearInactive = word.isInactiveOf(this) ? word : null;
+  /** The word of objects for which {@link #isNear} holds. */
+  Word near() {
+    return Objects.requireNonNull(near);
   }
 
   /** An object of another word than the near one was freed. Returns true. */
@@ -113,7 +92,7 @@ final class Magazines implements PreCharged {
     if (base != farBase) {
       farBase = base;
     } else if (word.owner() == this) {
-      setNear(word);
+      near = word;
       nearBase = base;
       nrNear = word.nrObjects();
       nearInverse = word.slab.inverse;
@@ -126,8 +105,6 @@ final class Magazines implements PreCharged {
   void forget(Word word) {
     if (near == word) {
       near = null;
-      nearMagazine = null;
-      nearInactive = null;
       nrNear = 0;
     }
   }

@@ -399,16 +399,9 @@ final class SlotSlabs {
    * @return false if the general way has to be taken, with nothing changed
    */
   static boolean freeFast(SlabRange range, long address, Magazines magazines) {
-    if (magazines.isNear(address)) {
-      long bit = magazines.nearBit(address);
-      Magazine active = magazines.nearMagazine();
-      if (active != null && active.tryPutBack(bit)) {
-        return true;
-      }
-      Word inactive = magazines.nearInactive();
-      return inactive != null && freeToInactive(inactive, bit, magazines);
-    }
-    return freeFar(range, address, magazines);
+    return magazines.isNear(address)
+        ? freeTo(magazines.near(), magazines.nearBit(address), magazines)
+        : freeFar(range, address, magazines);
   }
 
   private static boolean freeFar(SlabRange range, long address, Magazines magazines) {
@@ -422,11 +415,16 @@ final class SlotSlabs {
     }
     Word word = slab.wordOf((int) index);
     long bit = slab.bitOf((int) index);
-    boolean freed =
-        word.isInactiveOf(magazines)
-            ? freeToInactive(word, bit, magazines)
-            : freeToMagazine(word, bit, magazines);
-    return freed && magazines.freedFar(word);
+    return word.owner() == magazines && freeTo(word, bit, magazines) && magazines.freedFar(word);
+  }
+
+  /** Of a word that is the stock's. */
+  private static boolean freeTo(Word word, long bit, Magazines magazines) {
+    assert word.owner() == magazines : "word of another stock: base=" + word.base();
+    int side = word.side();
+    return side == Word.ACTIVE
+        ? freeToMagazine(word, bit, magazines)
+        : side == Word.INACTIVE && freeToInactive(word, bit, magazines);
   }
 
   private static boolean freeToInactive(Word word, long bit, Magazines magazines) {
@@ -446,13 +444,9 @@ final class SlotSlabs {
     return true;
   }
 
-  /** The word is the active one of a magazine, or another stock's. */
   private static boolean freeToMagazine(Word word, long bit, Magazines magazines) {
-    Magazine magazine = word.activeIn();
-    if (magazine == null
-        || word.isTracked()
-        || word.owner() != magazines
-        || ((magazine.taken() | word.remotePlain()) & bit) != 0) {
+    Magazine magazine = Objects.requireNonNull(word.activeIn());
+    if (((magazine.taken() | word.remotePlain()) & bit) != 0) {
       return false;
     }
     if (!magazine.putBack(bit) && magazines.isCharged()) {

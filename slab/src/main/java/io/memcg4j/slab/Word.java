@@ -16,8 +16,8 @@ final class Word {
    * Invariant  bit set in free = the object is not allocated. While the word is active its magazine
    *            has taken the bits, to hand them out, so both together tell the truth about every
    *            object at any time. owner is null exactly while the word is in its slab's emptyWords.
-   *            inactiveOwner is owner, or null while the word is active or tracked: one comparison tells the fast
-   *            path of free whose word it is, that its slot is the caller's, and that it is not active.
+   *            side follows from owner, activeIn and tracked: one look tells the fast path of free where
+   *            an object of a word that is the caller's goes.
    * Ordering   plain, by the owner of the home slot; what others read is stored with release.
    *            Activation gives the bits to the magazine, then takes them from the word; deactivation
    *            the other way round: isFree() looks at the word, the magazine and the word again, so it
@@ -49,6 +49,8 @@ final class Word {
   final Slab slab;
   private final byte index;
 
+  private byte side;
+
   /** Something is known of one of its objects, so that no free of this word may be fast. */
   private boolean tracked;
 
@@ -62,11 +64,16 @@ final class Word {
 
   private long free;
   private long remote;
-  private @Nullable Magazines inactiveOwner;
   private @Nullable Magazines owner;
   private @Nullable Magazine activeIn;
 
   static final int NOT_LISTED = -1;
+
+  /** Of an owner whose magazine has not taken the free objects. */
+  static final byte INACTIVE = 1;
+
+  /** Of an owner whose magazine has taken the free objects. */
+  static final byte ACTIVE = 2;
 
   Word(Slab slab, int index, long free) {
     this.slab = slab;
@@ -101,8 +108,13 @@ final class Word {
     free = bits;
   }
 
-  boolean isInactiveOf(Magazines magazines) {
-    return inactiveOwner == magazines;
+  /** {@link #INACTIVE} or {@link #ACTIVE} if nothing but the bits has to be looked at; else 0. */
+  int side() {
+    return side;
+  }
+
+  private void setSide() {
+    side = owner == null || tracked ? 0 : activeIn == null ? INACTIVE : ACTIVE;
   }
 
   @Nullable Magazines owner() {
@@ -112,13 +124,13 @@ final class Word {
   void setOwner(@Nullable Magazines magazines) {
     OWNER.setRelease(this, magazines);
     tracked &= magazines != null;
-    inactiveOwner = magazines;
+    setSide();
   }
 
   /** The word, inactive, goes to another slot's magazines of the same handle. */
   void moveTo(Magazines heir) {
     OWNER.setRelease(this, heir);
-    inactiveOwner = tracked ? null : heir;
+    setSide();
   }
 
   /** The magazine that has taken the free objects; null if none has. */
@@ -133,12 +145,11 @@ final class Word {
 
   /** The magazine takes all free objects, some of them charged. */
   void activate(Magazine magazine, long charged) {
-    inactiveOwner = null;
     MOVES.setRelease(this, moves + 1);
     ACTIVE_IN.setRelease(this, magazine);
     magazine.take(charged, free & ~charged);
     setFree(0);
-    noteChange();
+    setSide();
   }
 
   /** The magazine gives back what it has not handed out. */
@@ -147,14 +158,7 @@ final class Word {
     ACTIVE_IN.setRelease(this, (Magazine) null);
     magazine.take(0, 0);
     MOVES.setRelease(this, moves + 1);
-    inactiveOwner = tracked ? null : owner;
-    noteChange();
-  }
-
-  private void noteChange() {
-    if (owner != null) {
-      owner.changed(this);
-    }
+    setSide();
   }
 
   /**
@@ -162,14 +166,13 @@ final class Word {
    */
   void setTracked() {
     tracked = true;
-    noteChange();
+    setSide();
   }
 
   /** By the owner: nothing is known of its objects any more, so that frees may be fast again. */
   void clearTracked() {
     tracked = false;
-    inactiveOwner = activeIn == null ? owner : null;
-    noteChange();
+    setSide();
   }
 
   boolean isTracked() {

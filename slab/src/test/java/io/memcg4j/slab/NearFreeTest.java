@@ -94,13 +94,12 @@ final class NearFreeTest {
         kmalloc.free(small.get(i));
       }
       Magazines magazines = magazinesOf(kmalloc);
-      assertTrue(magazines.nearInactive() != null);
+      assertTrue(magazines.near().owner() == magazines);
       for (int i = 900; i < 1_000; i++) {
         kmalloc.free(small.get(i));
       }
       kmalloc.shrink();
-      Word near = magazines.nearInactive();
-      assertTrue(near == null || near.owner() == magazines);
+      assertFalse(magazines.isNear(small.getLast()));
       List<Long> other = new ArrayList<>();
       for (int i = 0; i < 1_000; i++) {
         other.add(kmalloc.allocate(96));
@@ -151,8 +150,8 @@ final class NearFreeTest {
         }
         Magazines magazines = magazinesOf(kmalloc);
         assertTrue(magazines.isNear(addresses[2]));
-        boolean active = magazines.nearMagazine() != null;
-        assertTrue(active ^ (magazines.nearInactive() != null), "round=" + round);
+        Word near = magazines.near();
+        assertEquals(near.activeIn() != null ? Word.ACTIVE : Word.INACTIVE, near.side());
         for (int i = 0; i < nr; i++) {
           long address = addresses[i];
           assertThrows(IllegalArgumentException.class, () -> kmalloc.free(address));
@@ -188,7 +187,7 @@ final class NearFreeTest {
       kmalloc.free(addresses[2]);
       Magazines magazines = magazinesOf(kmalloc);
       assertTrue(magazines.isNear(addresses[3]));
-      assertTrue(magazines.nearMagazine() != null);
+      assertEquals(Word.ACTIVE, magazines.near().side());
       Thread other = new Thread(() -> kmalloc.free(addresses[3]));
       other.start();
       other.join();
@@ -222,7 +221,7 @@ final class NearFreeTest {
         Word word = slab.wordOf(slab.indexOf(addresses[0]));
         if (magazines.isNear(addresses[0]) && word.isTracked()) {
           nrTracked++;
-          assertTrue(magazines.nearMagazine() == null && magazines.nearInactive() == null);
+          assertEquals(0, word.side());
         }
       }
       assertTrue(nrTracked > 0);
