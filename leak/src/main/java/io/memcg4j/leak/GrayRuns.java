@@ -18,7 +18,7 @@ final class GrayRuns {
   private static final int LINE_BYTES = 64;
   private static final int WORD = Long.BYTES;
   private static final int MAX_LONE_OBJECTS = 40;
-  private static final int MAX_TOUCHED_BYTES = 256;
+  private static final int MAX_TOUCHED_BYTES = 1024;
 
   // What is touched together has to stay in a near cache until it is read.
   private static final int BATCH = 192;

@@ -46,9 +46,9 @@ final class LargeObjects {
     boolean roomToGrow = (flags & SlabAllocator.GROWING) != 0 && nrChunks <= MAX_CHUNKS_TO_DOUBLE;
     Slab slab = null;
     try {
-      slab = roomToGrow ? range.allocateRun(2 * nrChunks, alignChunks) : null;
+      slab = roomToGrow ? range.allocateRun(2 * nrChunks, alignChunks, chargeBytes) : null;
       if (slab == null) {
-        slab = range.allocateRun(nrChunks, alignChunks);
+        slab = range.allocateRun(nrChunks, alignChunks, chargeBytes);
       }
     } finally {
       if (slab == null && charged) {
@@ -63,8 +63,7 @@ final class LargeObjects {
     if (charged) {
       stock.handle().refs().get(mine.slot());
     }
-    long dirtyBytes = Math.min(slab.residentBytes, nrBytes);
-    range.resident(slab, chargeBytes);
+    long dirtyBytes = Math.min(slab.dirtyBytes, nrBytes);
     slab.birthEpoch = allocator.tracking().epoch();
     slab.allocateLarge(stock.handle(), (int) nrPages);
     if (allocator.profile().isOn()) {

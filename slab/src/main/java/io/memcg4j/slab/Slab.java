@@ -85,6 +85,7 @@ final class Slab {
   @Nullable ObjCgroup largeOwner;
   int nrPages;
   int birthEpoch;
+  long dirtyBytes;
 
   // Guarded by the range's lock.
   long residentBytes;

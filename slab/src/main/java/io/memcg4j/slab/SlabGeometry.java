@@ -46,7 +46,7 @@ record SlabGeometry(
   private static final int MIN_OBJECTS = 8;
   // Heap bytes of a word with the reference to it, and of a slab with its arrays' headers.
   private static final int WORD_METADATA_BYTES = 60;
-  private static final int SLAB_METADATA_BYTES = 160;
+  private static final int SLAB_METADATA_BYTES = 220;
 
   SlabGeometry(
       int cacheIndex,
@@ -80,8 +80,8 @@ record SlabGeometry(
     }
     int nrWords =
         Math.min(MAX_WORDS, ((nrChunks * CHUNK_SIZE - leftBytes) / objectSize) >>> wordShift);
-    int metadata = WORD_METADATA_BYTES + SLAB_METADATA_BYTES / nrWords;
-    int share = (metadata + (1 << wordShift) - 1) >>> wordShift;
+    int nrObjects = nrWords << wordShift;
+    int share = (SLAB_METADATA_BYTES + WORD_METADATA_BYTES * nrWords + nrObjects - 1) / nrObjects;
     long magic = ((1L << MAGIC_SHIFT) + objectSize - 1) / objectSize;
     return new SlabGeometry(
         cacheIndex,

@@ -152,10 +152,12 @@ final class SlabRange {
   }
 
   /**
-   * A run for a large object, aligned to a power of two of chunks. Whether it reads as zero is told
-   * by {@link Slab#residentBytes} being 0 before the call of {@link #resident}.
+   * A run for a large object, aligned to a power of two of chunks. What may not read as zero is in
+   * {@link Slab#dirtyBytes}.
+   *
+   * @param nrBytes of its beginning: what the owner is about to touch
    */
-  @Nullable Slab allocateRun(int nrRunChunks, int alignChunks) {
+  @Nullable Slab allocateRun(int nrRunChunks, int alignChunks, long nrBytes) {
     lock.lock();
     try {
       SlabGeometry geometry = largeGeometry(nrRunChunks);
@@ -167,6 +169,8 @@ final class SlabRange {
         }
         slab = publish(geometry, run, nrRunChunks, true);
       }
+      slab.dirtyBytes = slab.residentBytes;
+      grow(slab, nrBytes);
       nrLarge++;
       return slab;
     } finally {
