@@ -16,7 +16,7 @@
 
 #define MAX_ROUNDS 4096
 #define MIN_ROUNDS 3
-#define MAX_PAIRS 100000
+#define MAX_PAIRS 500000
 #define NR_CHURNED 100000
 #define WINDOW 10000
 #define BATCH 256

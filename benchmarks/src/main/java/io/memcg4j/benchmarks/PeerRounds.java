@@ -61,6 +61,19 @@ final class PeerRounds {
     return true;
   }
 
+  /**
+   * How many objects the next round should have, so that it takes the time that is wanted: the
+   * rounds that warm up tell, as the first ones are slow, and those that count have as many each.
+   *
+   * @param nanos what a round of {@code nrObjects} took
+   */
+  int nrObjects(int nrObjects, long nanos, long wantedNanos, int least, int most) {
+    if (nrMeasured > 0) {
+      return nrObjects;
+    }
+    return Math.clamp(wantedNanos * nrObjects / Math.max(1, nanos), least, most);
+  }
+
   /** What a part of the round took, by object; of a round that warms up it is forgotten. */
   void add(String metric, long nanos, long nrObjects) {
     if (nrMeasured > 0) {

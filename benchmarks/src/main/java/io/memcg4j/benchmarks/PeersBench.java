@@ -61,7 +61,7 @@ final class PeersBench implements Callable<Integer> {
       description = "Only this subject; may be given several times.")
   private List<String> subjects = new ArrayList<>();
 
-  @Option(names = "--quick", description = "Fewer cases, shorter rounds: three minutes.")
+  @Option(names = "--quick", description = "Fewer cases, shorter rounds: about four minutes.")
   private boolean quick;
 
   @Spec private CommandSpec spec = CommandSpec.create();

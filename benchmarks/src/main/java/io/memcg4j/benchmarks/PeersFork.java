@@ -32,7 +32,7 @@ final class PeersFork {
   static final int WINDOW = 10_000;
   static final long SEED = 42;
 
-  private static final int MAX_PAIRS = 100_000;
+  private static final int MAX_PAIRS = 500_000;
   private static final long PAIRS_NANOS = 2_000_000;
   private static final int NR_TRIED = 100;
   private static final long MAX_HELD_BYTES = 256L << 20;
@@ -104,12 +104,14 @@ final class PeersFork {
 
   private Map<String, Double> pairs(int size) {
     try (Worker worker = peer.worker(0)) {
-      int count = nrPairs(worker, size);
+      int count = NR_TRIED;
       long sink = 0;
       while (rounds.next()) {
         long begin = System.nanoTime();
         sink += worker.pairs(count, size);
-        rounds.add(PAIR, System.nanoTime() - begin, count);
+        long nanos = System.nanoTime() - begin;
+        rounds.add(PAIR, nanos, count);
+        count = rounds.nrObjects(count, nanos, PAIRS_NANOS, NR_TRIED, MAX_PAIRS);
       }
       Map<String, Double> results = rounds.results();
       long before = LoopTimer.heapBytes();
@@ -118,14 +120,6 @@ final class PeersFork {
       requireWork(sink);
       return results;
     }
-  }
-
-  /** So many that a round takes some milliseconds at most. */
-  private static int nrPairs(Worker worker, int size) {
-    long begin = System.nanoTime();
-    requireWork(worker.pairs(NR_TRIED, size));
-    long nanos = Math.max(1, System.nanoTime() - begin);
-    return Math.clamp(PAIRS_NANOS * 20 * NR_TRIED / nanos, NR_TRIED, MAX_PAIRS);
   }
 
   private static void requireWork(long sink) {

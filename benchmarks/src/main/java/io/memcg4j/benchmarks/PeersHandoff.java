@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 final class PeersHandoff {
   static final int BATCH = 256;
 
-  private static final int NR_TRIED = 20;
+  private static final int MIN_BATCHES = 2;
   private static final long ROUND_NANOS = 80_000_000;
 
   private final Peer peer;
@@ -22,10 +22,11 @@ final class PeersHandoff {
   }
 
   void run(PeerRounds rounds) throws InterruptedException {
-    long tried = Math.max(1, nanos(NR_TRIED));
-    int nrBatches = Math.clamp(ROUND_NANOS * NR_TRIED / tried, 2, plan.nrBatches());
+    int nrBatches = MIN_BATCHES;
     while (rounds.next()) {
-      rounds.add(PeersFork.HANDOFF, nanos(nrBatches), (long) nrBatches * BATCH);
+      long nanos = nanos(nrBatches);
+      rounds.add(PeersFork.HANDOFF, nanos, (long) nrBatches * BATCH);
+      nrBatches = rounds.nrObjects(nrBatches, nanos, ROUND_NANOS, MIN_BATCHES, plan.nrBatches());
     }
   }
 

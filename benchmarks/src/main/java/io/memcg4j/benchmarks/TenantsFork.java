@@ -81,8 +81,8 @@ final class TenantsFork {
 
   /** Nanoseconds per time, the best of the rounds; a round ends when the last thread has. */
   static double best(List<Work> works, int nrRounds, int nrTimes) throws InterruptedException {
-    collectGarbage(); // what lives long is old, as in a server: stores into it cost what they cost
-    // there
+    // What lives long is old then, as in a server, where stores into it cost more.
+    collectGarbage();
     long[] ends = new long[works.size()];
     long[] starts = new long[works.size()];
     double[] best = {Double.MAX_VALUE};

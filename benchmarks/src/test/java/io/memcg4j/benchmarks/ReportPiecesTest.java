@@ -33,6 +33,17 @@ final class ReportPiecesTest {
   }
 
   @Test
+  void rounds_sizeOfTheNext_followsTheTimeOnlyWhileWarmingUp() {
+    PeerRounds rounds = new PeerRounds(0, 0, 3, false);
+    assertTrue(rounds.next(), "warms up");
+    assertEquals(2000, rounds.nrObjects(100, 50, 1000, 10, 5000), "twenty times too fast");
+    assertEquals(5000, rounds.nrObjects(100, 0, 1000, 10, 5000), "no more than that");
+    assertEquals(10, rounds.nrObjects(100, 1_000_000, 1000, 10, 5000), "no less than that");
+    assertTrue(rounds.next(), "counts");
+    assertEquals(100, rounds.nrObjects(100, 50, 1000, 10, 5000));
+  }
+
+  @Test
   void median_oddAndEvenCounts_isTheMiddle() {
     double[] values = {5, 1, 3};
     assertEquals(3, Statistics.median(values));
