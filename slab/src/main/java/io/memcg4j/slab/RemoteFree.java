@@ -34,13 +34,42 @@ final class RemoteFree {
             ? freeCharged(slot, magazines.handle(), word, bit)
             : word.freeRemotely(bit);
     if (freed) {
-      profile.freed(word, bit);
-      SlotSlabs home = word.slab.home;
-      if (home != null) {
-        home.noteRemoteFree(word.slab);
-      }
+      noteFreed(word, bit);
     }
     return freed;
+  }
+
+  /**
+   * As the other one, if the object is of another slot, and its payer the one whose magazines the
+   * caller has at hand; changes nothing otherwise, or if there is more to be done or said.
+   *
+   * @param mine of a slot that the caller owns
+   */
+  boolean freeOwn(Magazines mine, Word word, long bit) {
+    Magazines magazines = word.ownerAcquire();
+    SlotSlabs home = word.slab.home;
+    if (magazines == null
+        || magazines.handle() != mine.handle()
+        || home == null
+        || word.slab.geometry.isDebug()
+        || word.isFreed(bit)
+        || !word.freeRemotely(bit)) {
+      return false;
+    }
+    assert home != mine.home() : "two stocks of one payer on a slot: " + mine.handle();
+    if (mine.isCharged()) {
+      mine.stock().uncharge(word.slab.chargeBytes);
+    }
+    noteFreed(word, bit);
+    return true;
+  }
+
+  private void noteFreed(Word word, long bit) {
+    profile.freed(word, bit);
+    SlotSlabs home = word.slab.home;
+    if (home != null) {
+      home.noteRemoteFree(word.slab);
+    }
   }
 
   /**

@@ -119,6 +119,10 @@ final class SlabAllocator {
     return range;
   }
 
+  RemoteFree remoteFree() {
+    return remoteFree;
+  }
+
   ObjCgroups registry() {
     return registry;
   }
@@ -355,8 +359,7 @@ final class SlabAllocator {
           slot.release();
         }
       }
-      // From here on nothing is under way on a slot: shrinkers and policies may run, and it may
-      // sleep.
+      // From here on nothing is under way on a slot: shrinkers and policies may run, and sleep.
       if (address != NULL) {
         if (from != null && from.isDebug()) {
           debug.allocated(slabOf(address), address, nrBytes);
@@ -730,8 +733,7 @@ final class SlabAllocator {
       guarded.close();
       purger.close();
       areas.close();
-      // Any order of the two on a slot is right: with allocation closed neither makes work for the
-      // other.
+      // In any order on a slot: with allocation closed neither makes work for the other.
       registry.rootHandle().group().drain();
       ScopeFrame scope = registry.currentScope();
       registry

@@ -393,7 +393,8 @@ final class SlotSlabs {
   // ---- free
 
   /**
-   * Frees an object of this slot that belongs to the given stock, if nothing else has to be done.
+   * Frees an object that belongs to the given stock, or to another slot's for the same payer, if
+   * nothing else has to be done.
    *
    * @param magazines of the stock that the calling thread's slot is armed for
    * @return false if the general way has to be taken, with nothing changed
@@ -415,7 +416,9 @@ final class SlotSlabs {
     }
     Word word = slab.wordOf((int) index);
     long bit = slab.bitOf((int) index);
-    return word.owner() == magazines && freeTo(word, bit, magazines) && magazines.freedFar(word);
+    return word.owner() == magazines
+        ? freeTo(word, bit, magazines) && magazines.freedFar(word)
+        : magazines.home().allocator.remoteFree().freeOwn(magazines, word, bit);
   }
 
   /** Of a word that is the stock's. */
