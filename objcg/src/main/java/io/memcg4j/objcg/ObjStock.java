@@ -148,7 +148,7 @@ public final class ObjStock {
     long held = nrBytes + handle.takeRemainder();
     nrBytes = 0;
     try {
-      long batchBytes = Math.max(Math.min(wantBytes, limitBytes), limitBytes / 2) - held;
+      long batchBytes = Math.min(wantBytes + limitBytes / 2, limitBytes) - held;
       long nrPages = held < wantBytes ? batchBytes >> MemCgroup.PAGE_SHIFT : 0;
       if (nrPages > Math.max(0, pagesFor(needBytes - held))
           && group.tryCharge(slot(), nrPages) == null) {

@@ -39,11 +39,9 @@ record SlabGeometry(
   static final int MAX_WORDS = 64;
 
   private static final int MAX_WORD_SHIFT = 6;
-  private static final int LARGE_WORD_SHIFT = 3;
-  private static final int MAX_LARGE_WORD_BYTES = 4 * MemCgroup.PAGE_SIZE;
-  private static final int MAX_UNUSED_FRACTION = 8;
-  private static final int MAX_UNUSED_FRACTION_OF_TWICE = 32;
-  private static final int MIN_OBJECTS = 8;
+  private static final int SMALL_FRACTION = 8;
+  private static final int TINY_FRACTION = 32;
+  private static final int MIN_OBJECTS = 32;
   // Heap bytes of a word with the reference to it, and of a slab with its arrays' headers.
   private static final int WORD_METADATA_BYTES = 60;
   private static final int SLAB_METADATA_BYTES = 220;
@@ -100,15 +98,22 @@ record SlabGeometry(
         cacheIndex, objectSize, wordShift, nrWords, nrChunks, magic, chargeBytes, leftBytes, true);
   }
 
+  /**
+   * Whether a word may be so large: a page, or more where that is few objects and loses little of
+   * the slab.
+   */
   private static boolean isGoodWord(int wordBytes, int wordShift, int slabBytes) {
     int unused = slabBytes % wordBytes;
-    return wordBytes <= MemCgroup.PAGE_SIZE
-        || (wordShift <= LARGE_WORD_SHIFT
-            && wordBytes <= MAX_LARGE_WORD_BYTES
-            && unused <= slabBytes / MAX_UNUSED_FRACTION)
-        || (wordShift <= LARGE_WORD_SHIFT + 1
-            && wordBytes <= 2 * MAX_LARGE_WORD_BYTES
-            && unused <= slabBytes / MAX_UNUSED_FRACTION_OF_TWICE);
+    if (wordBytes <= MemCgroup.PAGE_SIZE) {
+      return true;
+    }
+    if (unused <= slabBytes / TINY_FRACTION) {
+      return (wordShift <= 5 && wordBytes <= 2 * MemCgroup.PAGE_SIZE)
+          || (wordShift <= 4 && wordBytes <= 16 * MemCgroup.PAGE_SIZE);
+    }
+    return wordShift <= 3
+        && wordBytes <= 4 * MemCgroup.PAGE_SIZE
+        && unused <= slabBytes / SMALL_FRACTION;
   }
 
   boolean isDebug() {

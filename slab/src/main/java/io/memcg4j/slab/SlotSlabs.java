@@ -152,6 +152,10 @@ final class SlotSlabs {
         return allocateUncharged(magazines, magazine, geometry);
       }
     }
+    if (magazine.activeWord() != null) { // used up: what it may hold is for the next one
+      long nrBytes = retire(magazines, magazine);
+      assert nrBytes == 0 : "word left with objects that are charged: nrBytes=" + nrBytes;
+    }
     long nrInAdvance = geometry.objectsPerWord();
     if (charged) {
       nrInAdvance = magazines.allowance(geometry);
@@ -161,10 +165,6 @@ final class SlotSlabs {
       if (stock.nrBytes() < objectBytes * nrInAdvance) {
         nrInAdvance = stock.nrBytes() / objectBytes;
       }
-    }
-    if (magazine.activeWord() != null) {
-      long nrBytes = retire(magazines, magazine);
-      assert nrBytes == 0 : "word left with objects that are charged: nrBytes=" + nrBytes;
     }
     Word word = magazine.popPartial();
     if (word == null && list(geometry).isUsedUp()) {

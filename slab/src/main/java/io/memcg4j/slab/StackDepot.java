@@ -173,8 +173,7 @@ public final class StackDepot {
 
   private int add(StackFrame[] frames, int hash, int index) {
     if (nrTraces == maxTraces) {
-      // Full, so the table is complete: another thread may have added this one since the first
-      // look.
+      // Full, so the table is complete: another thread may have added this one meanwhile.
       Trace late = find(table.get(index), hash, frames);
       if (late != null) {
         return late.handle;

@@ -47,8 +47,8 @@ final class SlabGeometryTest {
       assertTrue(
           wordBytes <= MemCgroup.PAGE_SIZE
               || (wordBytes <= 4 * MemCgroup.PAGE_SIZE && geometry.objectsPerWord() <= 8)
-              || (wordBytes <= 8 * MemCgroup.PAGE_SIZE
-                  && geometry.objectsPerWord() <= 16
+              || (((wordBytes <= 16 * MemCgroup.PAGE_SIZE && geometry.objectsPerWord() <= 16)
+                      || (wordBytes <= 2 * MemCgroup.PAGE_SIZE && geometry.objectsPerWord() <= 32))
                   && slabBytes - geometry.usableBytes() <= slabBytes / 32),
           geometry::toString);
       assertTrue(geometry.objectsPerWord() <= 64, geometry::toString);
