@@ -693,9 +693,8 @@ public final class Kmemleak {
     scanning.lock();
     try {
       if (isOn) {
-        // As if said two epochs ago: so that a block which takes the place of one of these since
-        // the
-        // scan does not inherit it.
+        // As if said two epochs ago: so that a block does not inherit it which takes the place of
+        // one of these since the scan.
         known.gray(totals.last().suspects(), tracking.epoch() - 2L);
       } else {
         remembered = new Remembered();

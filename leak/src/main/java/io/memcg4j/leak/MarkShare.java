@@ -24,8 +24,7 @@ final class MarkShare {
   private static final int BATCH = 512;
 
   // An object under way: its slab, the word of its bit, and the bit's number. A range of addresses
-  // has
-  // 2^23 chunks, and so as many slabs at most.
+  // has 2^23 chunks, and so as many slabs at most.
   private static final int SLAB_SHIFT = 37;
   private static final int WORD_SHIFT = 6;
 
@@ -103,8 +102,7 @@ final class MarkShare {
       for (long object : batch) {
         int slab = (int) (object >>> SLAB_SHIFT);
         int word = (int) (object >>> WORD_SHIFT) & Integer.MAX_VALUE;
-        // A shift takes the low six bits only. No branch: it would be foretold wrongly half the
-        // time.
+        // A shift takes the low six bits only. No branch: half of them would be foretold wrongly.
         long fresh = white[word] & 1L << object;
         white[word] ^= fresh;
         gray[word] |= fresh;
