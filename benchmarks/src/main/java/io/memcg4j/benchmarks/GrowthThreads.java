@@ -126,16 +126,18 @@ final class GrowthThreads {
     try (Scope scope = tenant.enter()) {
       KmallocLoop loop = new KmallocLoop.Bound(kmalloc.bind(scope));
       inScope.countDown();
-      while (!stop && failure.get() == null) {
+      // Virtual threads that yield go round on their carriers: one not begun may then never begin.
+      inScope.await();
+      do {
         loop.allocateAll(addresses);
         loop.freeAll(addresses);
         nrPairs.add(BATCH);
         if (virtual) {
           Thread.yield(); // else the first ones never leave their carriers
         }
-      }
+      } while (!stop && failure.get() == null);
       LoopTimer.use(addresses);
-    } catch (RuntimeException | Error e) {
+    } catch (RuntimeException | Error | InterruptedException e) {
       failure.compareAndSet(null, e);
       inScope.countDown();
     }
