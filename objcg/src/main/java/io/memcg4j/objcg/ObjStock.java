@@ -14,9 +14,10 @@ import org.jspecify.annotations.Nullable;
 public final class ObjStock {
   /*
    * Layout     nrBytes and limitBytes are what the hot path touches; the rest is for slow paths.
-   * Invariant  nrBytes >= 0, and nrBytes <= limitBytes once what ensure() was asked for is taken.
-   *            A cold stock holds nothing and has limitBytes 0. All hot stocks of a slot together
-   *            keep to what it may hold for any group: STOCK_GROUPS * stockBudgetBytes, or one page.
+   * Invariant  nrBytes >= 0, and nrBytes <= limitBytes once all that ensure() was asked for is
+   *            taken: who takes less has it in nrBytes instead of in objects kept ready. A cold
+   *            stock holds nothing and has limitBytes 0. All hot stocks of a slot together keep to
+   *            what it may hold for any group: STOCK_GROUPS * stockBudgetBytes, or one page.
    *            The root's stock never runs out and never overflows: nothing is charged to the root.
    * Ordering   plain fields; the slot's claim and release carry them from owner to owner.
    * Locks      none. charge() may run the limit-hit walk, which drains and cools this very stock:
@@ -135,7 +136,7 @@ public final class ObjStock {
     if (!hot) {
       warm(); // it was cooled by work that the limit-hit walk did for others
     }
-    long spokenFor = refusedBy == null ? needBytes : 0;
+    long spokenFor = refusedBy == null ? wantBytes : 0;
     if (nrBytes - spokenFor > limitBytes) {
       giveSurplus(spokenFor);
     }
@@ -148,8 +149,11 @@ public final class ObjStock {
     long held = nrBytes + handle.takeRemainder();
     nrBytes = 0;
     try {
-      long batchBytes = Math.min(wantBytes + limitBytes / 2, limitBytes) - held;
-      long nrPages = held < wantBytes ? batchBytes >> MemCgroup.PAGE_SHIFT : 0;
+      // As much again as is wanted, or more, so that who wants it next need not come here.
+      long again = Math.max(wantBytes + MemCgroup.PAGE_SIZE - 1, limitBytes / 2);
+      long batchBytes = wantBytes + Math.min(again, limitBytes) - held;
+      long nrPages =
+          held < wantBytes && wantBytes <= limitBytes ? batchBytes >> MemCgroup.PAGE_SHIFT : 0;
       if (nrPages > Math.max(0, pagesFor(needBytes - held))
           && group.tryCharge(slot(), nrPages) == null) {
         held += nrPages << MemCgroup.PAGE_SHIFT;
@@ -216,10 +220,10 @@ public final class ObjStock {
         nrBytes = spokenFor;
         handle.unchargeNow(spare);
       } else if (spare > limitBytes) {
-        // Down to a half, so that it does not happen each time; in any case to the limit.
+        // Down to a quarter, so that it happens seldom; in any case to the limit.
         long nrPages =
             Math.max(
-                (spare - limitBytes / 2) >> MemCgroup.PAGE_SHIFT, pagesFor(spare - limitBytes));
+                (spare - limitBytes / 4) >> MemCgroup.PAGE_SHIFT, pagesFor(spare - limitBytes));
         nrBytes -= nrPages << MemCgroup.PAGE_SHIFT;
         handle.group().uncharge(slot(), nrPages);
       }

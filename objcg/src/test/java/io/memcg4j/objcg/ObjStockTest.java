@@ -64,6 +64,33 @@ class ObjStockTest {
   }
 
   @Test
+  void ensure_asMuchAgain_isThereAlready() {
+    CpuSlot slot = claim(0);
+    ObjStock stock = pinned(slot);
+    use(32_000);
+    assertNull(stock.ensure(1, 1));
+    stock.take(1);
+    long limit = stock.limitBytes();
+    assertTrue(limit > 10 * PAGE, "limit=" + limit);
+    for (long want : new long[] {limit / 4, limit / 2, limit / 2 + 1000, limit - PAGE}) {
+      root.drain();
+      slot.runWork();
+      assertNull(stock.ensure(1, want));
+      stock.take(want);
+      assertTrue(stock.nrBytes() >= want, "want=" + want + " held=" + stock.nrBytes());
+      assertTrue(stock.nrBytes() <= limit, "want=" + want + " held=" + stock.nrBytes());
+      stock.uncharge(want);
+      assertTrue(stock.nrBytes() <= limit, "want=" + want + " held=" + stock.nrBytes());
+    }
+    stock.uncharge(1);
+    stock.unpin();
+    slot.release();
+    group.unchargeNow(32_000);
+    root.drain();
+    assertEquals(0, root.usage());
+  }
+
+  @Test
   void uncharge_aboveLimit_keepsAtMostTheLimit() {
     CpuSlot slot = claim(0);
     ObjStock stock = pinned(slot);
@@ -321,10 +348,12 @@ class ObjStockTest {
         long want = nrBytes * random.nextInt(1, 20);
         if (stock.ensure(nrBytes, want) == null) {
           assertTrue(stock.nrBytes() >= nrBytes);
-          stock.take(nrBytes);
-          live += nrBytes;
+          long taken = random.nextBoolean() ? nrBytes : Math.min(want, stock.nrBytes());
+          stock.take(taken);
+          live += taken;
         }
-        assertTrue(stock.nrBytes() <= stock.limitBytes(), "seed=" + seed + " step=" + step);
+        // What was wanted and not taken is there as well, and no more is wanted than the limit.
+        assertTrue(stock.nrBytes() <= 2 * stock.limitBytes(), "seed=" + seed + " step=" + step);
       } else if (dice < 97) {
         long given = Math.min(live, nrBytes);
         live -= given;

@@ -8,8 +8,8 @@ import io.memcg4j.memcg.MemCgroup;
  * <p>A slab is a run of chunks filled with objects from its start. Objects are grouped into
  * <em>words</em>: up to 64 neighbours that share one long of the free bitmap and one owner. A word
  * spans at most a page, or up to 8 objects and four pages, or where that leaves next to nothing
- * unused 16 objects and eight pages: so that a tenant with a single object of a class pins no more
- * than that for it, and not every allocation of a page has to find a new word.
+ * unused 32 objects in two pages or 16 in sixteen: so that a tenant with a single object of a class
+ * pins no more than that for it, and not every allocation of a page has to find a new word.
  *
  * @param cacheIndex number of the cache in its allocator
  * @param objectSize bytes from one object to the next
@@ -41,7 +41,8 @@ record SlabGeometry(
   private static final int MAX_WORD_SHIFT = 6;
   private static final int SMALL_FRACTION = 8;
   private static final int TINY_FRACTION = 32;
-  private static final int MIN_OBJECTS = 32;
+  private static final int MIN_OBJECTS = 64;
+  private static final int MAX_CHUNKS = 8;
   // Heap bytes of a word with the reference to it, and of a slab with its arrays' headers.
   private static final int WORD_METADATA_BYTES = 60;
   private static final int SLAB_METADATA_BYTES = 220;
@@ -68,7 +69,7 @@ record SlabGeometry(
 
   private static SlabGeometry of(int cacheIndex, int objectSize, int leftBytes) {
     int nrChunks = 1;
-    while (nrChunks * CHUNK_SIZE / objectSize < MIN_OBJECTS) {
+    while (nrChunks < MAX_CHUNKS && nrChunks * CHUNK_SIZE / objectSize < MIN_OBJECTS) {
       nrChunks *= 2;
     }
     int wordShift = 0;
