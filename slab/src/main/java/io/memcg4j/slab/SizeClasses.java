@@ -15,41 +15,27 @@ final class SizeClasses {
   private static final int FINE_STEP_SHIFT = 3;
   private static final int FINE_MAX = 64;
   private static final int NR_FINE = FINE_MAX >>> FINE_STEP_SHIFT;
-  private static final int MEDIUM_MAX = 1024;
   private static final int NR_MEDIUM = 16;
 
-  private static final byte[] INDEXES = new byte[MAX_SIZE >>> FINE_STEP_SHIFT];
-
-  static {
-    for (int i = 0; i < INDEXES.length; i++) {
-      INDEXES[i] = (byte) compute((i + 1) << FINE_STEP_SHIFT);
-    }
-  }
+  // One byte for each doubling from 64 on: how wide its steps are, and the class before its first.
+  private static final long STEP_SHIFTS = 0x09_08_07_07_06_05_04_03L;
+  private static final long BASES = 0x20_18_10_10_0c_08_04_00L;
+  private static final int LOG2_FINE_MAX = 6;
 
   private SizeClasses() {}
 
   /**
-   * The smallest class that holds {@code size}. A table, as the branches of the formula cannot be
-   * foretold where sizes differ.
+   * The smallest class that holds {@code size}. No branch, as it could not be foretold where sizes
+   * differ, and no table, so that it is a constant where the size is one.
    *
    * @param size {@code 1..MAX_SIZE}
    */
   static int index(int size) {
-    int step = (size - 1) >>> FINE_STEP_SHIFT;
-    return step < NR_FINE ? step : INDEXES[step & (INDEXES.length - 1)];
-  }
-
-  private static int compute(int size) {
     int last = size - 1;
-    if (last < FINE_MAX) {
-      return last >>> FINE_STEP_SHIFT;
-    }
-    int log2 = 31 - Integer.numberOfLeadingZeros(last);
-    if (last < MEDIUM_MAX) {
-      // last >>> (log2 - 2) is 4..7: the top bit and two more.
-      return NR_FINE + (log2 - 6) * 4 + ((last >>> (log2 - 2)) & 3);
-    }
-    return NR_FINE + NR_MEDIUM + (log2 - 10) * 8 + ((last >>> (log2 - 3)) & 7);
+    int doubling = Integer.SIZE - LOG2_FINE_MAX - Integer.numberOfLeadingZeros(last | FINE_MAX / 2);
+    int at = doubling * Byte.SIZE;
+    // A shift takes the low bits only: those above of the byte's neighbours do not matter.
+    return ((int) (BASES >>> at) & 0xff) + (last >>> (STEP_SHIFTS >>> at));
   }
 
   /** Object size of a class, {@code 0..COUNT-1}. */
