@@ -35,6 +35,14 @@ class ObjStockTest {
     return stock;
   }
 
+  /** Gives up the stock and its slot; nothing is charged for either then. */
+  private void leave(ObjStock stock) {
+    stock.unpin();
+    stock.slot().release();
+    root.drain();
+    assertEquals(0, root.usage());
+  }
+
   private CpuSlot claim(int hint) {
     return Objects.requireNonNull(root.slots().tryClaim(hint));
   }
@@ -57,10 +65,7 @@ class ObjStockTest {
     assertTrue(stock.nrBytes() >= 1);
     stock.take(1);
     stock.uncharge(1);
-    stock.unpin();
-    slot.release();
-    root.drain();
-    assertEquals(0, root.usage());
+    leave(stock);
   }
 
   @Test
@@ -83,11 +88,8 @@ class ObjStockTest {
       assertTrue(stock.nrBytes() <= limit, "want=" + want + " held=" + stock.nrBytes());
     }
     stock.uncharge(1);
-    stock.unpin();
-    slot.release();
     group.unchargeNow(32_000);
-    root.drain();
-    assertEquals(0, root.usage());
+    leave(stock);
   }
 
   @Test
@@ -103,10 +105,7 @@ class ObjStockTest {
           "surplus=" + surplus + " held=" + stock.nrBytes() + " limit=" + stock.limitBytes());
       stock.uncharge(4 * PAGE - surplus);
     }
-    stock.unpin();
-    slot.release();
-    root.drain();
-    assertEquals(0, root.usage());
+    leave(stock);
   }
 
   @Test
@@ -123,10 +122,7 @@ class ObjStockTest {
       assertTrue(stock.nrBytes() <= stock.limitBytes());
     }
     assertTrue(group.usage() <= group.stockBoundBytes(), "all of it was freed");
-    stock.unpin();
-    slot.release();
-    root.drain();
-    assertEquals(0, group.usage());
+    leave(stock);
   }
 
   @Test
@@ -173,10 +169,7 @@ class ObjStockTest {
     assertEquals(2 * PAGE, group.usage());
     assertSame(group, here.ensure(1, 1));
     here.uncharge(2 * PAGE);
-    here.unpin();
-    first.release();
-    root.drain();
-    assertEquals(0, root.usage());
+    leave(here);
   }
 
   @Test
@@ -194,10 +187,7 @@ class ObjStockTest {
     here.take(PAGE - 100);
     assertSame(group, here.ensure(1, 1));
     here.uncharge(PAGE);
-    here.unpin();
-    second.release();
-    root.drain();
-    assertEquals(0, root.usage());
+    leave(here);
   }
 
   /** The walk does the work that others left on the slot: here, to let go of the stock's group. */
@@ -253,10 +243,7 @@ class ObjStockTest {
           "i=" + i + " held=" + stock.nrBytes() + " budget=" + group.stockBudgetBytes());
     }
     group.unchargeNow(32_000);
-    stock.unpin();
-    slot.release();
-    root.drain();
-    assertEquals(0, root.usage());
+    leave(stock);
   }
 
   @Test
@@ -269,10 +256,7 @@ class ObjStockTest {
     assertThrows(IllegalArgumentException.class, () -> stock.ensure(tooMany, tooMany));
     assertEquals(PAGE, stock.nrBytes());
     assertEquals(PAGE, root.usage());
-    stock.unpin();
-    slot.release();
-    root.drain();
-    assertEquals(0, root.usage());
+    leave(stock);
   }
 
   @Test
@@ -291,10 +275,7 @@ class ObjStockTest {
     }
     assertEquals(0, stock.nrBytes());
     stock.uncharge(100);
-    stock.unpin();
-    slot.release();
-    root.drain();
-    assertEquals(0, root.usage());
+    leave(stock);
   }
 
   @Test
@@ -318,10 +299,7 @@ class ObjStockTest {
     assertEquals(0, group.events().max());
     assertSame(group, stock.ensure(PAGE + 1, PAGE + 1));
     assertEquals(1, group.events().max());
-    stock.unpin();
-    slot.release();
-    root.drain();
-    assertEquals(0, root.usage());
+    leave(stock);
   }
 
   /** Bytes are charged through some slots and given back through others. */
