@@ -136,7 +136,8 @@ public final class ObjStock {
     if (!hot) {
       warm(); // it was cooled by work that the limit-hit walk did for others
     }
-    long spokenFor = refusedBy == null ? wantBytes : 0;
+    // While nothing may be held in advance, what was wanted for that goes back too.
+    long spokenFor = refusedBy != null ? 0 : limitBytes == 0 ? needBytes : wantBytes;
     if (nrBytes - spokenFor > limitBytes) {
       giveSurplus(spokenFor);
     }

@@ -10,11 +10,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.percpu.CpuSlot;
 import io.memcg4j.percpu.CpuSlots;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Random;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -88,6 +91,29 @@ class ObjStockTest {
       assertTrue(stock.nrBytes() <= limit, "want=" + want + " held=" + stock.nrBytes());
     }
     stock.uncharge(1);
+    group.unchargeNow(32_000);
+    leave(stock);
+  }
+
+  @Test
+  void ensure_roomIsAwaitedMeanwhile_keepsWhatIsNeededOnly() throws Exception {
+    CpuSlot slot = claim(0);
+    ObjStock stock = pinned(slot);
+    use(32_000);
+    assertNull(stock.ensure(1, 10_000));
+    long held = stock.nrBytes();
+    assertTrue(held >= 10_000, "held=" + held);
+    AtomicBoolean mayEnd = new AtomicBoolean();
+    FutureTask<Boolean> waiter =
+        new FutureTask<>(() -> group.awaitRoom(mayEnd::get, Duration.ofMinutes(1)));
+    Thread.ofPlatform().start(waiter);
+    while (!group.isRoomAwaited()) {
+      Thread.onSpinWait();
+    }
+    assertNull(stock.ensure(1, held + 1));
+    assertEquals(1, stock.nrBytes(), "the rest is for who waits");
+    mayEnd.set(true);
+    assertTrue(waiter.get());
     group.unchargeNow(32_000);
     leave(stock);
   }

@@ -29,12 +29,14 @@ final class RemoteFree {
     if (magazines == null) {
       return false;
     }
+    // Before the bit is set: then the object may be allocated anew, with another call site.
+    profile.freed(word, bit);
     boolean freed =
         magazines.isCharged()
             ? freeCharged(slot, magazines.handle(), word, bit)
             : word.freeRemotely(bit);
     if (freed) {
-      noteFreed(word, bit);
+      noteFreed(word);
     }
     return freed;
   }
@@ -52,20 +54,22 @@ final class RemoteFree {
         || magazines.handle() != mine.handle()
         || home == null
         || word.slab.geometry.isDebug()
-        || word.isFreed(bit)
-        || !word.freeRemotely(bit)) {
+        || word.isFreed(bit)) {
+      return false;
+    }
+    profile.freed(word, bit); // as above
+    if (!word.freeRemotely(bit)) {
       return false;
     }
     assert home != mine.home() : "two stocks of one payer on a slot: " + mine.handle();
     if (mine.isCharged()) {
       mine.stock().uncharge(word.slab.chargeBytes);
     }
-    noteFreed(word, bit);
+    noteFreed(word);
     return true;
   }
 
-  private void noteFreed(Word word, long bit) {
-    profile.freed(word, bit);
+  private void noteFreed(Word word) {
     SlotSlabs home = word.slab.home;
     if (home != null) {
       home.noteRemoteFree(word.slab);

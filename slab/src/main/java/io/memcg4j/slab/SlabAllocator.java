@@ -76,7 +76,7 @@ final class SlabAllocator {
     this.registry = ObjCgroups.of(root);
     this.pages = new FaultyMapper(mapper, faults);
     this.range = new SlabRange(pages, rangeBytes, readers.srcu());
-    this.caches = new SlabCaches(accounted);
+    this.caches = new SlabCaches(accounted, range.rangeBytes());
     this.deferredFrees = new DeferredFrees(this, readers.srcu());
     this.accounted = accounted;
     this.areas = new LazyVmalloc(this, pages, rangeBytes);

@@ -19,13 +19,15 @@ final class SlabCaches {
    */
   private final ReentrantLock lock = new ReentrantLock();
   private volatile @Nullable SlabCache[] byIndex = new @Nullable SlabCache[SizeClasses.COUNT];
+  private final long rangeBytes;
 
-  SlabCaches(boolean accounted) {
+  SlabCaches(boolean accounted, long rangeBytes) {
+    this.rangeBytes = rangeBytes;
     CacheFlags flags = new CacheFlags(accounted, false, false, false, false);
     for (int i = 0; i < SizeClasses.COUNT; i++) {
       int size = SizeClasses.size(i);
       int alignment = Integer.lowestOneBit(size);
-      SlabGeometry geometry = SlabGeometry.of(i, size);
+      SlabGeometry geometry = SlabGeometry.of(i, size, 0, rangeBytes);
       byIndex[i] = new SlabCache(geometry, "kmalloc-" + size, size, alignment, flags, null);
     }
   }
@@ -93,7 +95,7 @@ final class SlabCaches {
         return host;
       }
       int index = byIndex.length;
-      SlabGeometry geometry = SlabGeometry.of(index, stride);
+      SlabGeometry geometry = SlabGeometry.of(index, stride, 0, rangeBytes);
       if (flags.typesafe()) {
         geometry = geometry.asTypesafe();
       }
@@ -112,7 +114,7 @@ final class SlabCaches {
     lock.lock();
     try {
       int index = byIndex.length;
-      SlabGeometry geometry = SlabGeometry.ofDebug(index, stride, leftBytes);
+      SlabGeometry geometry = SlabGeometry.of(index, stride, leftBytes, rangeBytes);
       geometry = normal.typesafe() ? geometry.asTypesafe() : geometry;
       SlabCache of = Objects.requireNonNull(get(normal.cacheIndex()), "cache is closed");
       @Nullable SlabCache[] more = Arrays.copyOf(byIndex, index + 1);

@@ -41,8 +41,14 @@ record SlabGeometry(
   private static final int MAX_WORD_SHIFT = 6;
   private static final int SMALL_FRACTION = 8;
   private static final int TINY_FRACTION = 32;
-  private static final int MIN_OBJECTS = 64;
+  // A slab holds the first number of objects in any case, the second in so many chunks if it can.
+  private static final int LEAST_OBJECTS = 8;
+  private static final int WANTED_OBJECTS = 64;
   private static final int MAX_CHUNKS = 8;
+
+  /** With a live object of each size class a small range is not used up by far. */
+  private static final int SLABS_IN_RANGE = 128;
+
   // Heap bytes of a word with the reference to it, and of a slab with its arrays' headers.
   private static final int WORD_METADATA_BYTES = 60;
   private static final int SLAB_METADATA_BYTES = 220;
@@ -58,18 +64,27 @@ record SlabGeometry(
     this(cacheIndex, objectSize, wordShift, nrWords, nrChunks, magic, chargeBytes, 0, false);
   }
 
+  /** For a range that is large. */
   static SlabGeometry of(int cacheIndex, int objectSize) {
-    return of(cacheIndex, objectSize, 0);
+    return ofAtMost(MAX_CHUNKS, cacheIndex, objectSize, 0);
   }
 
-  /** As {@link #of}, with room for the red zone before the first object. */
-  static SlabGeometry ofDebug(int cacheIndex, int stride, int leftBytes) {
-    return of(cacheIndex, stride, leftBytes);
+  /**
+   * For a range of so many bytes.
+   *
+   * @param leftBytes room for the red zone before the first object
+   */
+  static SlabGeometry of(int cacheIndex, int objectSize, int leftBytes, long rangeBytes) {
+    long most = (rangeBytes >>> CHUNK_SHIFT) / SLABS_IN_RANGE;
+    return ofAtMost(Math.clamp(most, 1, MAX_CHUNKS), cacheIndex, objectSize, leftBytes);
   }
 
-  private static SlabGeometry of(int cacheIndex, int objectSize, int leftBytes) {
+  private static SlabGeometry ofAtMost(
+      int maxChunks, int cacheIndex, int objectSize, int leftBytes) {
     int nrChunks = 1;
-    while (nrChunks < MAX_CHUNKS && nrChunks * CHUNK_SIZE / objectSize < MIN_OBJECTS) {
+    for (int nr = CHUNK_SIZE / objectSize;
+        nr < LEAST_OBJECTS || (nr < WANTED_OBJECTS && nrChunks < maxChunks);
+        nr = nrChunks * CHUNK_SIZE / objectSize) {
       nrChunks *= 2;
     }
     int wordShift = 0;

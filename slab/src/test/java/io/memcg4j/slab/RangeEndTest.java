@@ -44,6 +44,22 @@ final class RangeEndTest {
   }
 
   @Test
+  void allocate_anObjectOfEachClass_fitsTheSmallestRange() {
+    try (Instance instance = Instance.ofRange(RANGE)) {
+      List<Long> objects = new ArrayList<>();
+      try (Scope _ = instance.handle("a").enter()) {
+        for (int i = 0; i < SizeClasses.COUNT; i++) {
+          objects.add(instance.kmalloc.allocate(SizeClasses.size(i)));
+        }
+      }
+      long mapped = instance.kmalloc.info().mappedBytes();
+      assertTrue(mapped <= RANGE / 2, () -> "mapped=" + mapped);
+      objects.forEach(instance.kmalloc::free);
+      instance.assertNothingLeft();
+    }
+  }
+
+  @Test
   void allocate_memoryOfAnotherClassIsFree_isGranted() {
     try (Instance instance = Instance.ofRange(RANGE)) {
       Kmalloc kmalloc = instance.kmalloc;
