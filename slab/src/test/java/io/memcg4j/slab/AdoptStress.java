@@ -25,6 +25,16 @@ final class AdoptStress {
   }
 
   @Test
+  void freeInScopeOfThePayer_whileSlabMoves_holds() {
+    Jcstress.assertHolds(MovesInScope.class);
+  }
+
+  @Test
+  void freeInScopeAndElsewhere_isOneFree_holds() {
+    Jcstress.assertHolds(FreedByTwo.class);
+  }
+
+  @Test
   void free_ownerClearedFirst_breaks() {
     Jcstress.assertBreaks(OwnerCleared.class);
   }
@@ -59,6 +69,7 @@ final class AdoptStress {
     final Slab slab = new Slab(GEOMETRY, 0, 1, 1L << 40, false);
     final Word word = slab.words[0];
     final Magazines mine = new Magazines(donor, STOCK, false);
+    final Magazines theirs = new Magazines(new SlotSlabs(ALLOCATOR, SLOTS.slot(2)), STOCK, false);
     final @Nullable Magazines[] heirs = {new Magazines(heir, STOCK, false)};
 
     World() {
@@ -72,6 +83,11 @@ final class AdoptStress {
     static boolean freeElsewhere(Word word) {
       CpuSlot slot = SLOTS.slot(2);
       return REMOTE_FREE.free(slot, word, FIRST);
+    }
+
+    /** As a thread does that is in a scope of the same payer, on a slot of its own. */
+    final boolean freeInScope() {
+      return REMOTE_FREE.freeOwn(theirs, word, FIRST);
     }
 
     final void result(III_Result r) {
@@ -100,6 +116,57 @@ final class AdoptStress {
     @Arbiter
     public void arbiter(III_Result r) {
       heir.collectRemoteFrees();
+      result(r);
+    }
+  }
+
+  /** As {@link Moves}, by the short way of a scope. */
+  @JCStressTest
+  @Outcome(id = "1, 7, 0", expect = Expect.ACCEPTABLE, desc = "freed, and collected")
+  @Outcome(expect = Expect.FORBIDDEN, desc = "refused, or lost")
+  @State
+  public static class MovesInScope extends World {
+    @Actor
+    public void other(III_Result r) {
+      r.r1 = freeInScope() ? 1 : 0;
+    }
+
+    @Actor
+    public void mover() {
+      SlabAdoption.move(slab, donor, heir, heirs);
+      donor.passOnRemoteFrees();
+    }
+
+    @Arbiter
+    public void arbiter(III_Result r) {
+      heir.collectRemoteFrees();
+      result(r);
+    }
+  }
+
+  /** An object is freed twice at once, by either way. */
+  @JCStressTest
+  @Outcome(id = "1, 7, 0", expect = Expect.ACCEPTABLE, desc = "freed once, and collected")
+  @Outcome(expect = Expect.FORBIDDEN, desc = "freed twice, or lost")
+  @State
+  public static class FreedByTwo extends World {
+    private boolean inScope;
+    private boolean elsewhere;
+
+    @Actor
+    public void scope() {
+      inScope = freeInScope();
+    }
+
+    @Actor
+    public void other() {
+      elsewhere = freeElsewhere(word);
+    }
+
+    @Arbiter
+    public void arbiter(III_Result r) {
+      donor.collectRemoteFrees();
+      r.r1 = (inScope ? 1 : 0) + (elsewhere ? 1 : 0);
       result(r);
     }
   }
