@@ -34,7 +34,7 @@ final class SizeClasses {
     int last = size - 1;
     int doubling = Integer.SIZE - LOG2_FINE_MAX - Integer.numberOfLeadingZeros(last | FINE_MAX / 2);
     int at = doubling * Byte.SIZE;
-    // A shift takes the low bits only: those above of the byte's neighbours do not matter.
+    // An int is shifted by the low five bits of the other long: by this byte, not by those above.
     return ((int) (BASES >>> at) & 0xff) + (last >>> (STEP_SHIFTS >>> at));
   }
 

@@ -21,13 +21,11 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
 /**
  * Scans while threads allocate, free and move pointers: nothing that is held is reported. For as
  * long as {@code memcg4j.churn.seconds} says; an hour with {@code -Pproof}.
  */
-@Timeout(value = 7, unit = TimeUnit.DAYS)
 final class ChurnTest {
   private static final int NR_THREADS = 4;
   private static final int NR_SLOTS = 512;

@@ -1,15 +1,12 @@
 package io.memcg4j.soak;
 
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
 /**
  * Endurance: {@code -Dmemcg4j.soak.seconds=N}, and {@code -Dmemcg4j.soak.seed=N} for the random
  * numbers of an earlier run.
  */
-@Timeout(value = 7, unit = TimeUnit.DAYS)
 final class SoakTest {
   @BeforeAll
   static void keepInjectedFailuresQuiet() {
