@@ -90,6 +90,16 @@ final class AdoptStress {
       return REMOTE_FREE.freeOwn(theirs, word, FIRST);
     }
 
+    final void moveToHeir() {
+      SlabAdoption.move(slab, donor, heir, heirs);
+      donor.passOnRemoteFrees();
+    }
+
+    final void collectedBy(SlotSlabs slabs, III_Result r) {
+      slabs.collectRemoteFrees();
+      result(r);
+    }
+
     final void result(III_Result r) {
       r.r2 = (int) word.allFree();
       r.r3 = (int) word.remote();
@@ -109,14 +119,12 @@ final class AdoptStress {
 
     @Actor
     public void mover() {
-      SlabAdoption.move(slab, donor, heir, heirs);
-      donor.passOnRemoteFrees();
+      moveToHeir();
     }
 
     @Arbiter
     public void arbiter(III_Result r) {
-      heir.collectRemoteFrees();
-      result(r);
+      collectedBy(heir, r);
     }
   }
 
@@ -133,14 +141,12 @@ final class AdoptStress {
 
     @Actor
     public void mover() {
-      SlabAdoption.move(slab, donor, heir, heirs);
-      donor.passOnRemoteFrees();
+      moveToHeir();
     }
 
     @Arbiter
     public void arbiter(III_Result r) {
-      heir.collectRemoteFrees();
-      result(r);
+      collectedBy(heir, r);
     }
   }
 
@@ -165,9 +171,8 @@ final class AdoptStress {
 
     @Arbiter
     public void arbiter(III_Result r) {
-      donor.collectRemoteFrees();
       r.r1 = (inScope ? 1 : 0) + (elsewhere ? 1 : 0);
-      result(r);
+      collectedBy(donor, r);
     }
   }
 
