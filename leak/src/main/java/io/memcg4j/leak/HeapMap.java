@@ -10,7 +10,8 @@ final class HeapMap {
    * Layout     one range of addresses in chunks; slabOfChunk[chunk] is the slab that covers it, -1 if
    *            none does. geometry holds GEOMETRY longs for each slab, one cache line for two, since a
    *            pointer needs them all: its base, the bytes covered with objects, the factor that makes
-   *            an offset an index, and its first bitmap word with log2 of the objects per word.
+   *            an offset an index, and its first object, whose bit is 0, with log2 of the objects per
+   *            word in the bit's place.
    *            chunkGeometry has the same for each chunk, so that a pointer finds it at once; where no
    *            slab is, no bytes are covered. 32 bytes for 32 KiB of addresses.
    *            A word of the bitmaps has the bits of that many neighbours.
@@ -22,8 +23,13 @@ final class HeapMap {
   static final int USABLE = 1;
   static final int MAGIC = 2;
   static final int WORDS = 3;
-  static final int SHIFT_BITS = 8;
   static final int MAGIC_SHIFT = 32;
+
+  // An object in one number: its slab, the word of its bit, and the bit's number. A range of
+  // addresses
+  // has 2^23 chunks, and so as many slabs at most.
+  private static final int SLAB_SHIFT = 37;
+  private static final int WORD_SHIFT = 6;
 
   final long base;
   final long rangeBytes;
@@ -83,7 +89,7 @@ final class HeapMap {
       geometry[at + BASE] = snapshot.slabBase()[slab];
       geometry[at + USABLE] = snapshot.usableBytes()[slab];
       geometry[at + MAGIC] = snapshot.magic()[slab];
-      geometry[at + WORDS] = ((long) firstWord[slab] << SHIFT_BITS) | snapshot.wordShift()[slab];
+      geometry[at + WORDS] = words(slab, firstWord[slab], snapshot.wordShift()[slab]);
       nrWords[slab] = firstWord[slab + 1] - firstWord[slab];
     }
     return new HeapMap(
@@ -97,9 +103,49 @@ final class HeapMap {
         snapshot.old());
   }
 
-  /** The slab of an address that lies in one. */
-  int slabOf(long address) {
-    return slabOfChunk[(int) ((address - base) >>> chunkShift)];
+  /** What stands in the geometry for the words of a slab. */
+  static long words(int slab, int firstWord, int shift) {
+    return object(slab, firstWord, shift);
+  }
+
+  /** An object by its slab, word and bit. */
+  static long object(int slab, int word, int bit) {
+    return ((long) slab << SLAB_SHIFT) | ((long) word << WORD_SHIFT) | bit;
+  }
+
+  /** Of an object: its slab. */
+  static int slabOf(long object) {
+    return (int) (object >>> SLAB_SHIFT);
+  }
+
+  /** Of an object: the word of its bit. */
+  static int wordOf(long object) {
+    return (int) (object >>> WORD_SHIFT) & Integer.MAX_VALUE;
+  }
+
+  /** Of an object: its bit. A shift takes the low six bits only. */
+  static long bitOf(long object) {
+    return 1L << object;
+  }
+
+  boolean contains(long address) {
+    return Long.compareUnsigned(address - base, rangeBytes) < 0;
+  }
+
+  /** The object that an address of the range points into; negative if none. */
+  long objectAt(long address) {
+    int at = (int) ((address - base) >>> chunkShift) * GEOMETRY;
+    long[] chunks = chunkGeometry;
+    long inSlab = address - chunks[at + BASE];
+    // Unsigned: before the first object may be a red zone.
+    if (Long.compareUnsigned(inSlab, chunks[at + USABLE]) >= 0) {
+      return -1;
+    }
+    long index = (inSlab * chunks[at + MAGIC]) >>> MAGIC_SHIFT;
+    long words = chunks[at + WORDS];
+    // The low six bits of it are the shift, which takes no more of it.
+    long bit = index & ~(-1L << words);
+    return (words & -Long.SIZE) + ((index >>> words) << WORD_SHIFT) + bit;
   }
 
   int nrSlabs() {
@@ -107,11 +153,11 @@ final class HeapMap {
   }
 
   int firstWord(int slab) {
-    return (int) (geometry[slab * GEOMETRY + WORDS] >>> SHIFT_BITS);
+    return wordOf(geometry[slab * GEOMETRY + WORDS]);
   }
 
   int wordShift(int slab) {
-    return (int) (geometry[slab * GEOMETRY + WORDS] & ((1 << SHIFT_BITS) - 1));
+    return (int) geometry[slab * GEOMETRY + WORDS] & (Long.SIZE - 1);
   }
 
   long slabBase(int slab) {

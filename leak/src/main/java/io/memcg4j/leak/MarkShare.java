@@ -21,12 +21,12 @@ final class MarkShare {
    */
   static final int GROUP_SHIFT = 6;
 
-  private static final int BATCH = 512;
+  /** Objects that are marked at a time, at most. */
+  static final int MAX_OBJECTS = 1024;
 
-  // An object under way: its slab, the word of its bit, and the bit's number. A range of addresses
-  // has 2^23 chunks, and so as many slabs at most.
-  private static final int SLAB_SHIFT = 37;
-  private static final int WORD_SHIFT = 6;
+  private static final int BATCH = 512;
+  private static final int BOX = BATCH + MAX_OBJECTS;
+  private static final int MAX_SPARE = 16;
 
   final long[] white;
   final long[] gray;
@@ -39,12 +39,24 @@ final class MarkShare {
   volatile boolean isReady;
 
   private final int index;
+  private final int nrShares;
   private final Marker marker;
   private final byte[] shareOfGroup;
   private final AtomicBoolean held = new AtomicBoolean();
+
+  /** Batches: how many objects, and these. */
   private final Queue<long[]> inbox = new ConcurrentLinkedQueue<>();
-  private final long[][] outboxes;
-  private final int[] nrOut;
+
+  /** For each share, BOX objects to be passed on to it; for this one, to be made gray. */
+  private final long[] outboxes;
+
+  /** Of each share, where its objects in the outboxes end. */
+  private final int[] ends;
+
+  /** Batches that came in, for those to be sent: fresh memory would be misses of the cache. */
+  private final long[][] spare;
+
+  private int nrSpare;
 
   MarkShare(Marker marker, int index, byte[] shareOfGroup, int nrShares) {
     this.marker = marker;
@@ -53,44 +65,88 @@ final class MarkShare {
     white = marker.map.live.clone();
     gray = new long[white.length];
     pending = new long[shareOfGroup.length];
-    outboxes = new long[nrShares][nrShares == 1 ? 0 : BATCH];
-    nrOut = new int[nrShares];
+    this.nrShares = nrShares;
+    outboxes = new long[nrShares == 1 ? 0 : nrShares * BOX];
+    spare = new long[nrShares == 1 ? 0 : MAX_SPARE][];
+    ends = new int[nrShares];
+    Arrays.setAll(ends, MarkShare::start);
   }
 
-  /** Of an object that is white here: makes it gray, or passes it on to the share that it is in. */
-  void markObject(int slab, int word, long bit) {
-    white[word] &= ~bit;
-    int group = slab >>> GROUP_SHIFT;
-    int share = shareOfGroup[group];
-    if (share == index) {
-      gray[word] |= bit;
-      pending[group] |= 1L << slab;
-    } else {
-      pass(share, slab, word, bit);
+  /** Where the objects for a share begin in the outboxes. */
+  private static int start(int share) {
+    return share * BOX;
+  }
+
+  /**
+   * Of objects that are white here: makes them gray, or passes them on to the shares they are in.
+   */
+  void mark(long[] objects, int nrObjects) {
+    if (nrShares == 1) {
+      for (int i = 0; i < nrObjects; i++) {
+        white[HeapMap.wordOf(objects[i])] &= ~HeapMap.bitOf(objects[i]);
+      }
+      makeGray(objects, 0, nrObjects);
+      return;
+    }
+    sort(objects, nrObjects);
+    makeGray(outboxes, start(index), ends[index]);
+    ends[index] = start(index);
+    for (int share = 0; share < nrShares; share++) {
+      if (ends[share] - start(share) >= BATCH) {
+        send(share);
+      }
     }
   }
 
-  private void pass(int share, int slab, int word, long bit) {
-    int at = nrOut[share];
-    outboxes[share][at] =
-        ((long) slab << SLAB_SHIFT) | ((long) word << WORD_SHIFT) | Long.numberOfTrailingZeros(bit);
-    nrOut[share] = at + 1;
-    if (at + 1 == BATCH) {
-      send(share);
+  /** No branch: which share an object is in cannot be foretold. */
+  private void sort(long[] objects, int nrObjects) {
+    long[] boxes = outboxes;
+    int[] to = ends;
+    byte[] shares = shareOfGroup;
+    long[] whites = white;
+    for (int i = 0; i < nrObjects; i++) {
+      long object = objects[i];
+      int share = shares[HeapMap.slabOf(object) >>> GROUP_SHIFT];
+      int end = to[share];
+      boxes[end] = object;
+      to[share] = end + 1;
+      whites[HeapMap.wordOf(object)] &= ~HeapMap.bitOf(object);
+    }
+  }
+
+  private void makeGray(long[] objects, int from, int to) {
+    long[] grays = gray;
+    long[] groups = pending;
+    for (int i = from; i < to; i++) {
+      long object = objects[i];
+      int slab = HeapMap.slabOf(object);
+      grays[HeapMap.wordOf(object)] |= HeapMap.bitOf(object);
+      groups[slab >>> GROUP_SHIFT] |= 1L << slab;
     }
   }
 
   private void send(int share) {
     // Before the batch can be seen: the work is never thought to be done while it is under way.
     marker.nrUnderWay.getAndIncrement();
-    marker.shares[share].inbox.add(Arrays.copyOf(outboxes[share], nrOut[share]));
-    nrOut[share] = 0;
+    int nrObjects = ends[share] - start(share);
+    long[] batch = newBatch(nrObjects);
+    batch[0] = nrObjects;
+    System.arraycopy(outboxes, start(share), batch, 1, nrObjects);
+    marker.shares[share].inbox.add(batch);
+    ends[share] = start(share);
+  }
+
+  private long[] newBatch(int nrObjects) {
+    if (nrObjects < BATCH) {
+      return new long[1 + nrObjects];
+    }
+    return nrSpare == 0 ? new long[1 + BOX] : spare[--nrSpare];
   }
 
   /** Sends what is to be passed on, all of it or only to shares that nobody works on. */
   void flush(boolean all) {
-    for (int share = 0; share < nrOut.length; share++) {
-      if (nrOut[share] > 0 && (all || !marker.shares[share].held.get())) {
+    for (int share = 0; share < nrShares; share++) {
+      if (ends[share] > start(share) && (all || !marker.shares[share].held.get())) {
         send(share);
       }
     }
@@ -99,16 +155,21 @@ final class MarkShare {
   /** Makes gray what others have passed on. */
   void receive() {
     for (long[] batch = inbox.poll(); batch != null; batch = inbox.poll()) {
-      for (long object : batch) {
-        int slab = (int) (object >>> SLAB_SHIFT);
-        int word = (int) (object >>> WORD_SHIFT) & Integer.MAX_VALUE;
-        // A shift takes the low six bits only. No branch: half of them would be foretold wrongly.
-        long fresh = white[word] & 1L << object;
+      int end = 1 + (int) batch[0];
+      for (int i = 1; i < end; i++) {
+        long object = batch[i];
+        int slab = HeapMap.slabOf(object);
+        int word = HeapMap.wordOf(object);
+        // No branch: half of them would be foretold wrongly.
+        long fresh = white[word] & HeapMap.bitOf(object);
         white[word] ^= fresh;
         gray[word] |= fresh;
         pending[slab >>> GROUP_SHIFT] |= 1L << slab;
       }
       marker.nrUnderWay.getAndDecrement();
+      if (batch.length == 1 + BOX && nrSpare < MAX_SPARE) {
+        spare[nrSpare++] = batch;
+      }
     }
   }
 

@@ -1,7 +1,5 @@
 package io.memcg4j.leak;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.locks.LockSupport;
@@ -13,7 +11,6 @@ final class MarkWorker implements Runnable {
 
   // A piece is what is read without a look at whether to stop or to rest.
   private static final int PIECE_BYTES = 1 << 20;
-  private static final int COPY_BYTES = 1 << 16;
   private static final int SLABS_PER_REST = 32;
   private static final int SPINS = 1000;
   private static final long WAIT_NANOS = 50_000;
@@ -22,10 +19,8 @@ final class MarkWorker implements Runnable {
   private final HeapMap map;
   private final Pace pace;
   private final boolean hasSpecials;
-  private final long min;
-  private final long span;
-  private final GrayRuns runs = new GrayRuns();
   private final PointerBatch found;
+  private final GrayLines lines;
   private MarkShare share;
   private @Nullable MemorySegment copy;
   private @Nullable MemorySegment vectors;
@@ -42,9 +37,8 @@ final class MarkWorker implements Runnable {
     share = marker.shares[index];
     map = marker.map;
     hasSpecials = !marker.specials.isEmpty();
-    min = marker.min;
-    span = marker.span;
     found = new PointerBatch(marker);
+    lines = new GrayLines(found);
   }
 
   /** Looks into gray blocks, and into those that become gray by it, until there are none. */
@@ -91,7 +85,7 @@ final class MarkWorker implements Runnable {
       visitRanges(arena);
       visitSlabs();
       share.flush(true);
-    } while ((share.hasMail() || marker.hasRange()) && !marker.isAborted);
+    } while ((share.hasMail() || marker.hasPiece()) && !marker.isAborted);
   }
 
   private void visitSlabs() {
@@ -112,8 +106,8 @@ final class MarkWorker implements Runnable {
         rest(++nrVisits);
       }
       mine.cursor = cursor + 1 == pending.length ? 0 : cursor + 1;
-      if (idle == pending.length && !runs.isEmpty()) {
-        runs.readInto(found, mine); // no slab adds to it: what it leads to may be pending now
+      if (idle == pending.length && !lines.isEmpty()) {
+        lines.readInto(mine); // no slab adds to it: what it leads to may be pending now
         idle = -1;
       }
     }
@@ -132,20 +126,17 @@ final class MarkWorker implements Runnable {
     long stride = objectBytes << map.wordShift(slab);
     long address = map.slabBase(slab);
     long[] gray = share.gray;
-    boolean inRuns = !hasSpecials && stride <= PIECE_BYTES;
+    boolean plain = !hasSpecials && objectBytes <= PIECE_BYTES;
+    long nr = 0;
     for (; word < end; word++, address += stride) {
       long bits = gray[word];
       if (bits == 0) {
         continue;
       }
       gray[word] = 0;
-      if (inRuns) {
-        nrObjects += Long.bitCount(bits);
-        nrBytes += Long.bitCount(bits) * objectBytes;
-        runs.add(address, objectBytes, bits);
-        if (runs.isFull()) {
-          runs.readInto(found, share);
-        }
+      if (plain) {
+        nr += Long.bitCount(bits);
+        lines.add(address, objectBytes, bits, share);
         continue;
       }
       for (; bits != 0; bits &= bits - 1) {
@@ -156,8 +147,9 @@ final class MarkWorker implements Runnable {
           visitObject(object, objectBytes);
         }
       }
-      found.mark(share);
     }
+    nrObjects += nr;
+    nrBytes += nr * objectBytes;
   }
 
   private void visitSpecial(long object, long objectBytes) {
@@ -176,9 +168,9 @@ final class MarkWorker implements Runnable {
   private void visitObject(long from, long length) {
     nrObjects++;
     nrBytes += length;
-    long end = from + length;
+    long end = (from + length) & -WORD;
     for (long at = (from + WORD - 1) & -WORD; at < end; at += PIECE_BYTES) {
-      found.read(at, (int) (Math.min(PIECE_BYTES, end - at) / WORD), share);
+      lines.add(at, Math.min(PIECE_BYTES, end - at), share);
       if (length > PIECE_BYTES) {
         sinceNanos = pace.rest(sinceNanos);
       }
@@ -187,72 +179,58 @@ final class MarkWorker implements Runnable {
 
   // ---- outside the slabs
 
-  private void mark(long value, long holder, long holderEnd) {
-    int slab = map.findSlab(value);
-    if (slab < 0) {
-      marker.markRange(value, holder, holderEnd);
-      return;
-    }
-    long index = map.indexOf(slab, value);
-    int word = map.wordOf(slab, index);
-    long bit = map.bitOf(slab, index);
-    if ((share.white[word] & bit) != 0) {
-      share.markObject(slab, word, bit);
-    }
-  }
-
   private void visitRanges(Arena arena) {
-    for (int range = marker.takeRange(); range >= 0; range = marker.takeRange()) {
+    for (long taken = marker.takePiece(); taken >= 0; taken = marker.takePiece()) {
+      int range = (int) taken;
+      long piece = taken >>> Integer.SIZE;
+      nrObjects += piece == 0 ? 1 : 0;
       long start = marker.ranges.start(range);
       Attributes attributes = marker.specials.of(start);
       long length = marker.ranges.end(range) - start;
       if (attributes == null || (attributes.areas.isEmpty() && !attributes.noScan)) {
-        visitCopies(arena, range, 0, length);
+        // Pieces begin with whole words.
+        long shift = -start & (WORD - 1);
+        long from = piece == 0 ? 0 : piece * Marker.PIECE_BYTES + shift;
+        long end = (piece + 1) * Marker.PIECE_BYTES + shift;
+        visitCopies(arena, range, from, attributes == null ? Math.min(length, end) : length);
       } else if (!attributes.noScan) {
         for (Attributes.Area area : attributes.areas) {
           long offset = Math.min(area.offset(), length);
-          visitCopies(arena, range, offset, Math.min(area.nrBytes(), length - offset));
+          visitCopies(arena, range, offset, Math.min(offset + area.nrBytes(), length));
         }
       }
     }
   }
 
-  private void visitCopies(Arena arena, int range, long offset, long length) {
-    long at = marker.ranges.start(range) + offset;
-    nrObjects++;
+  private void visitCopies(Arena arena, int range, long from, long end) {
+    long start = marker.ranges.start(range);
+    found.setHolder(start, marker.ranges.end(range));
     for (int copy = 0; copy < marker.ranges.nrCopies(range); copy++) {
-      visitForeign(arena, range, at + copy * marker.ranges.copyStride(range), length);
+      long base = start + copy * marker.ranges.copyStride(range);
+      visitForeign(arena, range, base + from, base + end);
     }
+    found.setHolder(0, 0);
   }
 
   /** Looks at memory that may be unmapped meanwhile: at a copy, as far as one can be made. */
-  private void visitForeign(Arena arena, int range, long from, long length) {
+  private void visitForeign(Arena arena, int range, long from, long end) {
     MemorySegment into = copy;
     MemorySegment vector = vectors;
     if (into == null || vector == null) {
-      into = arena.allocate(COPY_BYTES, WORD);
+      into = arena.allocate(Marker.PIECE_BYTES, WORD);
       vector = arena.allocate(Memory.vectorBytes(), WORD);
       copy = into;
       vectors = vector;
     }
-    long start = marker.ranges.start(range);
-    long rangeEnd = marker.ranges.end(range);
-    long end = from + length;
-    for (long at = (from + WORD - 1) & -WORD; end - at >= WORD; at += COPY_BYTES) {
-      long wanted = Math.min(COPY_BYTES, (end - at) & -WORD);
+    for (long at = (from + WORD - 1) & -WORD; end - at >= WORD; at += Marker.PIECE_BYTES) {
+      long wanted = Math.min(Marker.PIECE_BYTES, (end - at) & -WORD);
       long copied = Memory.read(at, into.asSlice(0, wanted), vector);
       nrBytes += copied;
-      if (copied < wanted) {
-        nrUnreadable++;
-      }
-      for (long offset = 0; copied - offset >= WORD; offset += WORD) {
-        long value = into.get(JAVA_LONG, offset);
-        if (Long.compareUnsigned(value - min, span) < 0) {
-          mark(value, start, rangeEnd);
-        }
-      }
+      lines.add(into.address(), copied & -WORD, share);
+      lines.readInto(share);
       sinceNanos = pace.rest(sinceNanos);
       if (copied < wanted) {
+        nrUnreadable += marker.noteUnreadable(range) ? 1 : 0;
         return;
       }
     }

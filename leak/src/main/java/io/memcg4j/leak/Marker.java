@@ -21,6 +21,9 @@ final class Marker {
    * Origin     the colours and the rules for words are kmemleak's; gray bits per slab instead of a list
    *            of objects are this project's.
    */
+  /** What one worker reads of a range before another may read on. */
+  static final int PIECE_BYTES = 1 << 16;
+
   final HeapMap map;
   final RangeMap ranges;
   final Specials specials;
@@ -38,7 +41,11 @@ final class Marker {
   /** Of each range: references that make it gray; -1 if it is black. */
   private final int[] minCounts;
 
-  private final LongList grayRanges = new LongList();
+  /** Of each range: whether a part of it could not be read. Guarded by this. */
+  private final boolean[] unreadable;
+
+  /** What is to be looked into: pieces of gray ranges. Guarded by this. */
+  private final LongList grayPieces = new LongList();
 
   // What the filter of a word needs.
   final long min;
@@ -62,6 +69,7 @@ final class Marker {
       shares[i] = new MarkShare(this, i, shareOfGroup, nrShares);
     }
     counts = new int[ranges.size()];
+    unreadable = new boolean[counts.length];
     min = Math.min(map.base, ranges.min());
     span = Math.max(map.base + map.rangeBytes, ranges.max()) - min;
     minCounts = new int[counts.length];
@@ -71,7 +79,7 @@ final class Marker {
     specials.forEach(this::paint);
     for (int range = 0; range < counts.length; range++) {
       if (minCounts[range] == 0) {
-        grayRanges.add(range);
+        addPieces(range);
       }
     }
   }
@@ -106,30 +114,18 @@ final class Marker {
 
   /** A word that may be a pointer, found in {@code [holder, holderEnd)}, while no worker runs. */
   void mark(long value, long holder, long holderEnd) {
-    long offset = value - map.base;
-    if (Long.compareUnsigned(offset, map.rangeBytes) >= 0) {
+    if (!map.contains(value)) {
       markRange(value, holder, holderEnd);
       return;
     }
-    int slab = map.slabOfChunk[(int) (offset >>> map.chunkShift)];
-    if (slab < 0) {
-      return;
-    }
-    long[] geometry = map.geometry;
-    int at = slab * HeapMap.GEOMETRY;
-    long inSlab = value - geometry[at + HeapMap.BASE];
-    // Unsigned: before the first object may be a red zone.
-    if (Long.compareUnsigned(inSlab, geometry[at + HeapMap.USABLE]) >= 0) {
-      return;
-    }
-    long index = (inSlab * geometry[at + HeapMap.MAGIC]) >>> HeapMap.MAGIC_SHIFT;
-    long words = geometry[at + HeapMap.WORDS];
-    int shift = (int) words; // a shift takes the low six bits only
-    int word = (int) (words >>> HeapMap.SHIFT_BITS) + (int) (index >>> shift);
-    long bit = 1L << (index & ((1L << shift) - 1));
-    MarkShare share = shareOf(slab);
-    if ((share.white[word] & bit) != 0) {
-      share.markObject(slab, word, bit);
+    long object = map.objectAt(value);
+    if (object >= 0) {
+      int slab = HeapMap.slabOf(object);
+      int word = HeapMap.wordOf(object);
+      long bit = HeapMap.bitOf(object);
+      if ((white(slab, word) & bit) != 0) {
+        grayObjects(slab, word, bit);
+      }
     }
   }
 
@@ -186,7 +182,19 @@ final class Marker {
     // Saturates: only the step to the bound matters.
     counts[range] = Math.min(minCounts[range], before + more);
     if (before < minCounts[range] && counts[range] == minCounts[range]) {
-      grayRanges.add(range);
+      addPieces(range);
+    }
+  }
+
+  /** Of a range of which only some areas count, there is one piece. */
+  private void addPieces(int range) {
+    long start = ranges.start(range);
+    long nrPieces =
+        specials.of(start) == null
+            ? Math.max(1, Math.ceilDiv(ranges.end(range) - start, PIECE_BYTES))
+            : 1;
+    for (long piece = nrPieces - 1; piece >= 0; piece--) {
+      grayPieces.add(piece << Integer.SIZE | range);
     }
   }
 
@@ -194,13 +202,23 @@ final class Marker {
     return minCounts[range] > counts[range];
   }
 
-  /** Takes a gray range to look into; -1 if there is none. */
-  synchronized int takeRange() {
-    return grayRanges.isEmpty() ? -1 : (int) grayRanges.removeLast();
+  /**
+   * Takes a piece of a gray range to look into: the range in its lower half, the number of the
+   * piece in the upper one; -1 if there is none.
+   */
+  synchronized long takePiece() {
+    return grayPieces.isEmpty() ? -1 : grayPieces.removeLast();
   }
 
-  synchronized boolean hasRange() {
-    return !grayRanges.isEmpty();
+  synchronized boolean hasPiece() {
+    return !grayPieces.isEmpty();
+  }
+
+  /** Notes that a part of a range could not be read; tells whether it is the first one. */
+  synchronized boolean noteUnreadable(int range) {
+    boolean isFirst = !unreadable[range];
+    unreadable[range] = true;
+    return isFirst;
   }
 
   /** What only some blocks have, by their address. */

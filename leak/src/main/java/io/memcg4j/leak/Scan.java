@@ -109,18 +109,24 @@ final class Scan {
    * @throws HeapDumpException if the Java heap cannot be read
    */
   Result run(boolean isOld) {
+    try (Workers started = new Workers(nrWorkers)) {
+      return run(isOld, started);
+    }
+  }
+
+  private Result run(boolean isOld, Workers workers) {
     IdTable<Suspect> remembered = new IdTable<>();
     Marker first = marker();
-    markFromRoots(first);
+    markFromRoots(first, workers);
     tell(ScanProgress.Step.COMPARE);
-    List<Found> suspects = grayTheYoungAndChanged(first, isOld, remembered);
-    timedDrain(first);
+    List<Found> suspects = grayTheYoungAndChanged(first, isOld, remembered, workers);
+    timedDrain(first, workers);
     suspects.removeIf(suspect -> !isWhite(first, suspect));
     List<Found> found = new ArrayList<>();
     if (!suspects.isEmpty()) {
       nrPasses = 2;
       Marker second = marker();
-      markFromRoots(second);
+      markFromRoots(second, workers);
       for (Found suspect : suspects) {
         Found again = confirm(second, suspect);
         if (again != null) {
@@ -165,30 +171,30 @@ final class Scan {
     return new Marker(source.map(), source.ranges(), specials, nrWorkers);
   }
 
-  private void markFromRoots(Marker marker) {
+  private void markFromRoots(Marker marker, Workers workers) {
     tell(ScanProgress.Step.ROOTS);
     HeapRoots read =
         roots.read(marker.min, marker.min + marker.span, value -> marker.mark(value, 0, 0), pace);
     heapRoots = read.after(heapRoots);
     tell(ScanProgress.Step.MARK);
-    timedDrain(marker);
+    timedDrain(marker, workers);
   }
 
-  private void timedDrain(Marker marker) {
+  private void timedDrain(Marker marker, Workers workers) {
     long start = System.nanoTime();
-    drain(marker);
+    drain(marker, workers);
     markNanos += System.nanoTime() - start;
   }
 
-  private void drain(Marker marker) {
+  private void drain(Marker marker, Workers workers) {
     pace.check();
-    List<MarkWorker> workers = new ArrayList<>();
+    List<MarkWorker> parts = new ArrayList<>();
     for (int i = 0; i < nrWorkers; i++) {
-      workers.add(new MarkWorker(marker, pace, i));
+      parts.add(new MarkWorker(marker, pace, i));
     }
     marker.startWorkers();
-    Workers.run(workers, marker::abort);
-    for (MarkWorker worker : workers) {
+    workers.run(parts, marker::abort);
+    for (MarkWorker worker : parts) {
       nrScanned += worker.nrObjects;
       nrScannedBytes += worker.nrBytes;
       nrUnreadable += worker.nrUnreadable;
@@ -197,9 +203,9 @@ final class Scan {
 
   /** What stays white here is suspect, unless something that turns gray here refers to it. */
   private List<Found> grayTheYoungAndChanged(
-      Marker marker, boolean isOld, IdTable<Suspect> remembered) {
+      Marker marker, boolean isOld, IdTable<Suspect> remembered, Workers workers) {
     List<WhiteObjects> stretches = WhiteObjects.stretches(marker, pace, before, isOld, nrWorkers);
-    Workers.run(stretches, () -> {});
+    workers.run(stretches, () -> {});
     sums = Checksums.of(stretches.stream().map(stretch -> stretch.sums).toList(), startNanos);
     List<Found> suspects = new ArrayList<>();
     stretches.forEach(stretch -> suspects.addAll(stretch.suspects));

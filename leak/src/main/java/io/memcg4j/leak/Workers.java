@@ -3,44 +3,55 @@ package io.memcg4j.leak;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
-/** Runs parts of a scan on some threads: the caller's and as many more as are needed. */
-final class Workers {
-  private Workers() {}
+/**
+ * Runs parts of a scan on some threads: the caller's and as many more as are needed, which are
+ * there from the beginning, since to start one takes as long as to mark thousands of objects.
+ */
+final class Workers implements AutoCloseable {
+  private final @Nullable ThreadPoolExecutor others;
+
+  Workers(int nrWorkers) {
+    others = nrWorkers == 1 ? null : threads(nrWorkers - 1);
+  }
+
+  private static ThreadPoolExecutor threads(int nrThreads) {
+    ThreadPoolExecutor threads =
+        new ThreadPoolExecutor(
+            nrThreads,
+            nrThreads,
+            0,
+            TimeUnit.NANOSECONDS,
+            new LinkedBlockingQueue<>(),
+            Thread.ofPlatform().daemon().name("memcg4j-leak-scan").factory());
+    threads.prestartAllCoreThreads();
+    return threads;
+  }
 
   /**
    * Returns when all are done.
    *
+   * @param parts as many as there are workers, at most
    * @param abort makes the others stop when one has failed
    * @throws CancellationException if a worker was cancelled
    */
-  static void run(List<? extends Runnable> workers, Runnable abort) {
+  void run(List<? extends Runnable> parts, Runnable abort) {
     AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
-    List<Thread> threads = new ArrayList<>();
-    for (Runnable worker : workers.subList(1, workers.size())) {
-      threads.add(
-          Thread.ofPlatform()
-              .daemon()
-              .name("memcg4j-leak-scan")
-              .start(() -> run(worker, abort, failure)));
-    }
-    run(workers.getFirst(), abort, failure);
-    boolean interrupted = false;
-    for (Thread thread : threads) {
-      while (true) {
-        try {
-          thread.join();
-          break;
-        } catch (InterruptedException e) {
-          interrupted = true;
-        }
+    List<Future<?>> rest = new ArrayList<>();
+    if (others != null) {
+      for (Runnable part : parts.subList(1, parts.size())) {
+        rest.add(others.submit(() -> run(part, abort, failure)));
       }
     }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    run(parts.getFirst(), abort, failure);
+    rest.forEach(Workers::await);
     switch (failure.get()) {
       case RuntimeException e -> throw e;
       case Error e -> throw e;
@@ -48,14 +59,38 @@ final class Workers {
     }
   }
 
+  private static void await(Future<?> part) {
+    boolean interrupted = false;
+    while (true) {
+      try {
+        part.get();
+        break;
+      } catch (InterruptedException e) {
+        interrupted = true;
+      } catch (ExecutionException e) {
+        throw new AssertionError("a part tells of its failure itself", e);
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
   private static void run(
-      Runnable worker, Runnable abort, AtomicReference<@Nullable Throwable> failure) {
+      Runnable part, Runnable abort, AtomicReference<@Nullable Throwable> failure) {
     try {
-      worker.run();
+      part.run();
     } catch (RuntimeException | Error e) {
       // The others stop too: a slab that nobody finishes keeps them waiting.
       abort.run();
       failure.compareAndSet(null, e);
+    }
+  }
+
+  @Override
+  public void close() {
+    if (others != null) {
+      others.close();
     }
   }
 }

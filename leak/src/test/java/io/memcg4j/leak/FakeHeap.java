@@ -105,8 +105,7 @@ final class FakeHeap implements Scan.Source, AutoCloseable {
       geometry[i * HeapMap.GEOMETRY + HeapMap.BASE] = s.base;
       geometry[i * HeapMap.GEOMETRY + HeapMap.USABLE] = s.usable;
       geometry[i * HeapMap.GEOMETRY + HeapMap.MAGIC] = s.magic;
-      geometry[i * HeapMap.GEOMETRY + HeapMap.WORDS] =
-          ((long) s.first << HeapMap.SHIFT_BITS) | s.shift;
+      geometry[i * HeapMap.GEOMETRY + HeapMap.WORDS] = HeapMap.words(i, s.first, s.shift);
       objectBytes[i] = s.objectBytes;
       nrWords[i] = (i + 1 < slabs.size() ? slabs.get(i + 1).first : live.length) - s.first;
     }

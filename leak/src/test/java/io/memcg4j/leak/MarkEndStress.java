@@ -47,7 +47,7 @@ final class MarkEndStress {
         geometry[slab * HeapMap.GEOMETRY + HeapMap.BASE] = BASE + slab * SLAB_BYTES;
         geometry[slab * HeapMap.GEOMETRY + HeapMap.USABLE] = 64;
         geometry[slab * HeapMap.GEOMETRY + HeapMap.MAGIC] = 1L << 26;
-        geometry[slab * HeapMap.GEOMETRY + HeapMap.WORDS] = ((long) slab << HeapMap.SHIFT_BITS) | 6;
+        geometry[slab * HeapMap.GEOMETRY + HeapMap.WORDS] = HeapMap.words(slab, slab, 6);
       }
       long[] sizes = new long[NR_SLABS];
       Arrays.fill(sizes, 64);
@@ -59,7 +59,7 @@ final class MarkEndStress {
     }
 
     void find() {
-      marker.shares[0].markObject(OTHER_SLAB, OTHER_SLAB, 1);
+      marker.shares[0].mark(new long[] {HeapMap.object(OTHER_SLAB, OTHER_SLAB, 0)}, 1);
     }
 
     void visit() {

@@ -71,13 +71,13 @@ final class PointerBatchTest {
       }
       MarkShare share = marker.shares[0];
       assertTrue(share.claim());
-      PointerBatch batch = new PointerBatch(marker);
+      GrayLines lines = new GrayLines(new PointerBatch(marker));
       for (int done = 0; done < NR_WORDS; ) {
         int piece = Math.min(NR_WORDS - done, random.nextInt(10) == 0 ? 3_000 : random.nextInt(40));
-        batch.read(from + done * 8L, piece, share);
+        lines.add(from + done * 8L, piece * 8L, share);
         done += piece;
       }
-      batch.mark(share);
+      lines.readInto(share);
       share.flush(true);
       for (MarkShare other : marker.shares) {
         other.receive();
@@ -94,7 +94,7 @@ final class PointerBatchTest {
 
   /** More lone objects than fit at a time, neighbours, objects of more words than fit. */
   @Test
-  void readInto_anyRuns_readsEachWordOnce() {
+  void readInto_anyLines_readsEachWordOnce() {
     int small = heap.addSlab(64, 1);
     int big = heap.addLarge(40_000);
     int targets = heap.addSlab(8, 1);
@@ -114,19 +114,15 @@ final class PointerBatchTest {
     marker.startWorkers();
     MarkShare share = marker.shares[0];
     assertTrue(share.claim());
-    GrayRuns runs = new GrayRuns();
-    PointerBatch batch = new PointerBatch(marker);
+    GrayLines lines = new GrayLines(new PointerBatch(marker));
     HeapMap map = marker.map;
     int word = map.firstWord(small);
     for (int i = 0; i < map.nrWords[small]; i++) {
-      runs.add(map.address(small, word + i, 0), 64, map.live[word + i]);
-      if (runs.isFull()) {
-        runs.readInto(batch, share);
-      }
+      lines.add(map.address(small, word + i, 0), 64, map.live[word + i], share);
     }
-    runs.add(last, 40_000, 1);
-    runs.readInto(batch, share);
-    assertTrue(runs.isEmpty());
+    lines.add(last, 40_000, share);
+    lines.readInto(share);
+    assertTrue(lines.isEmpty());
     int nrGray = 0;
     for (long bits : share.gray) {
       nrGray += Long.bitCount(bits);

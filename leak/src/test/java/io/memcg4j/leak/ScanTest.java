@@ -311,6 +311,64 @@ final class ScanTest {
     assertTrue(result.nrUnreadable() > 0, result::toString);
   }
 
+  /** Words next to where a piece begins and ends, for a range that begins between two words. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3})
+  void range_ofSeveralPieces_isReadWordByWord(int workers) {
+    nrWorkers = workers;
+    int slab = heap.addSlab(SIZE, 1);
+    long last = 3 * Marker.PIECE_BYTES + 24;
+    for (int shift : new int[] {0, 4}) {
+      long memory = heap.foreign(last + 16);
+      long root = memory + shift;
+      Set<Long> beyond = new TreeSet<>();
+      int index = 0;
+      for (long piece = 0; piece < last; piece += Marker.PIECE_BYTES) {
+        for (long offset = -16; offset <= 24; offset += 8) {
+          long at = memory + piece + offset;
+          if (at >= memory && at + 8 <= memory + last + 16) {
+            long object = heap.allocate(slab, index++);
+            FakeHeap.put(at, object);
+            if (at < root || at + 8 > root + last) {
+              beyond.add(object);
+            }
+          }
+        }
+      }
+      heap.ranges = RangeMap.EMPTY.with(root, root + last, 0, 0);
+      assertEquals(beyond, scanTwice(), "shift=" + shift);
+      while (--index >= 0) {
+        heap.free(slab, index);
+      }
+    }
+  }
+
+  @Test
+  void range_ofSeveralPiecesThatIsNotMapped_countsOnce() {
+    heap.ranges = RangeMap.EMPTY.with(4096, 4096 + 5L * Marker.PIECE_BYTES, 0, 0);
+    Scan.Result result = new Scan(heap, roots, specials, FULL, 2, remembered, 0).run(true);
+    assertEquals(1, result.nrUnreadable());
+    assertEquals(1, result.nrScanned());
+  }
+
+  /** The last word of an object whose size is no multiple of a word is not a whole one. */
+  @Test
+  void largeObject_ofOddSize_isReadToItsLastWholeWord() {
+    for (long nrBytes : new long[] {40_001, 40_007, 65_530}) {
+      long large = heap.allocate(heap.addLarge(nrBytes), 0);
+      int slab = heap.addSlab(SIZE, 1);
+      long held = heap.allocate(slab, 0);
+      long beyond = heap.allocate(slab, 1);
+      FakeHeap.put(large + nrBytes / 8 * 8 - 8, held);
+      FakeHeap.put(large + nrBytes / 8 * 8, beyond);
+      javaHeap.addAll(List.of(large));
+      scan();
+      scan();
+      Set<Long> found = scan();
+      assertTrue(found.contains(beyond) && !found.contains(held), found::toString);
+    }
+  }
+
   // ---- stopping
 
   @Test
