@@ -27,6 +27,8 @@ final class JavaHeap {
    * Room       a dump writes 8 bytes for a reference and a header of 25 for an object: up to twice what
    *            the heap uses. Memory-backed storage takes memory from the container, so it is used
    *            only if the free memory is enough too.
+   * Release    to give back the pages of a dump takes a third of a second for each GiB, so that is done
+   *            by a thread of its own, which the next dump waits for.
    */
   private static final Path SHARED_MEMORY = Path.of("/dev/shm");
   private static final int DUMP_FACTOR = 2;
@@ -35,6 +37,7 @@ final class JavaHeap {
   private final HeapDumper dumper;
   private final List<Path> folders;
   private final OwnMetadata metadata = new OwnMetadata();
+  private @Nullable Thread release;
 
   /**
    * A reader of this JVM's heap.
@@ -62,8 +65,10 @@ final class JavaHeap {
     if (cancelled.getAsBoolean()) {
       throw new CancellationException("scan cancelled before the heap dump");
     }
+    awaitRelease();
     Path folder = chooseFolder();
-    try (Arena arena = Arena.ofConfined()) {
+    Arena arena = Arena.ofShared();
+    try {
       long start = System.nanoTime();
       MemorySegment dump = dumpInto(folder, arena);
       long dumped = System.nanoTime();
@@ -78,6 +83,23 @@ final class JavaHeap {
     } catch (InternalError e) {
       // A page of a mapped file that cannot be read.
       throw new HeapDumpException("heap dump unreadable: folder=" + folder, e);
+    } finally {
+      release = Thread.ofPlatform().daemon().name("memcg4j-leak-dump-release").start(arena::close);
+    }
+  }
+
+  private void awaitRelease() {
+    Thread last = release;
+    boolean interrupted = false;
+    while (last != null && last.isAlive()) {
+      try {
+        last.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
     }
   }
 
