@@ -135,17 +135,23 @@ final class ChurnTest {
         int thread = i;
         churners.add(threads.submit(() -> churn(thread, seed + thread)));
       }
+      int nrScans = 0;
+      long nrBlocks = 0;
       try {
         long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(NR_SECONDS);
-        for (int i = 0; i < MIN_SCANS || System.nanoTime() < end; i++) {
+        for (; nrScans < MIN_SCANS || System.nanoTime() < end; nrScans++) {
           LeakReport report = kmemleak.scan();
           assertEquals(List.of(), report.suspects(), () -> "seed=" + seed);
-          assertTrue(i == 0 || report.nrScanned() > 0, () -> "seed=" + seed + " " + report);
+          assertTrue(nrScans == 0 || report.nrScanned() > 0, () -> "seed=" + seed + " " + report);
+          nrBlocks += report.nrScanned();
           churners.forEach(churner -> assertFalse(churner.isDone(), () -> "seed=" + seed));
         }
       } finally {
         isOver = true;
       }
+      System.out.printf(
+          "churn: seconds=%d scans=%d blocksScanned=%d suspects=0%n",
+          NR_SECONDS, nrScans, nrBlocks);
       for (Future<?> churner : churners) {
         churner.get(30, TimeUnit.SECONDS);
       }
