@@ -38,6 +38,9 @@ final class HeapMap {
   final long[] geometry;
   final long[] chunkGeometry;
 
+  /** Stands for none: its bit is in a word behind all others, and never set. */
+  final long noObject;
+
   /** Of each slab: bytes from one object to the next; of a large object: all its bytes. */
   final long[] objectBytes;
 
@@ -70,6 +73,7 @@ final class HeapMap {
     this.live = live;
     this.old = old;
     rangeBytes = (long) slabOfChunk.length << chunkShift;
+    noObject = object(0, live.length, 0);
     chunkGeometry = new long[slabOfChunk.length * GEOMETRY];
     for (int chunk = 0; chunk < slabOfChunk.length; chunk++) {
       int slab = slabOfChunk[chunk];
@@ -132,14 +136,14 @@ final class HeapMap {
     return Long.compareUnsigned(address - base, rangeBytes) < 0;
   }
 
-  /** The object that an address of the range points into; negative if none. */
+  /** The object that an address of the range points into; {@link #noObject} if none. */
   long objectAt(long address) {
     int at = (int) ((address - base) >>> chunkShift) * GEOMETRY;
     long[] chunks = chunkGeometry;
     long inSlab = address - chunks[at + BASE];
     // Unsigned: before the first object may be a red zone.
     if (Long.compareUnsigned(inSlab, chunks[at + USABLE]) >= 0) {
-      return -1;
+      return noObject;
     }
     long index = (inSlab * chunks[at + MAGIC]) >>> MAGIC_SHIFT;
     long words = chunks[at + WORDS];

@@ -62,7 +62,7 @@ final class MarkShare {
     this.marker = marker;
     this.shareOfGroup = shareOfGroup;
     this.index = index;
-    white = marker.map.live.clone();
+    white = Arrays.copyOf(marker.map.live, marker.map.live.length + 1);
     gray = new long[white.length];
     pending = new long[shareOfGroup.length];
     this.nrShares = nrShares;

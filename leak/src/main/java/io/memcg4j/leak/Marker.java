@@ -61,7 +61,8 @@ final class Marker {
     this.ranges = ranges;
     this.specials = specials;
     shares = new MarkShare[nrShares];
-    shareOfGroup = new byte[(map.nrSlabs() + Long.SIZE - 1) >>> MarkShare.GROUP_SHIFT];
+    // At least one: the object that stands for none is of the first slab.
+    shareOfGroup = new byte[Math.max(1, (map.nrSlabs() + Long.SIZE - 1) >>> MarkShare.GROUP_SHIFT)];
     for (int group = 0; group < shareOfGroup.length; group++) {
       shareOfGroup[group] = (byte) (group % nrShares);
     }
@@ -119,13 +120,11 @@ final class Marker {
       return;
     }
     long object = map.objectAt(value);
-    if (object >= 0) {
-      int slab = HeapMap.slabOf(object);
-      int word = HeapMap.wordOf(object);
-      long bit = HeapMap.bitOf(object);
-      if ((white(slab, word) & bit) != 0) {
-        grayObjects(slab, word, bit);
-      }
+    int slab = HeapMap.slabOf(object);
+    int word = HeapMap.wordOf(object);
+    long bit = HeapMap.bitOf(object);
+    if ((white(slab, word) & bit) != 0) {
+      grayObjects(slab, word, bit);
     }
   }
 

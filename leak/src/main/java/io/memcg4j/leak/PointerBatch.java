@@ -7,12 +7,13 @@ import java.lang.foreign.MemorySegment;
 /** Words that were read and may be addresses of objects, until these are marked. One thread. */
 final class PointerBatch {
   /*
-   * Layout     what was read, or the objects that it points to, few enough to stay in the first cache.
+   * Layout     what was read, then the objects that it points to, few enough to stay in the first cache.
    * Why        whether a word is an address, and its object white, cannot be foretold, and a branch
    *            that is foretold wrongly costs more than all else that is done for the word. So the words
-   *            pass two loops, and what goes on to the next one is kept by adding 0 or 1 to a position:
-   *            find, select. The processor is far ahead in the memory that is read and in the bitmaps,
-   *            instead of waiting for one of them at a time.
+   *            pass three loops, of which the first and the last keep what goes on by adding 0 or 1 to a
+   *            position: find, locate, select. The processor is far ahead in the memory that is read
+   *            and in the bitmaps, instead of waiting for one of them at a time. Locating drops nothing
+   *            and calls nothing: a position, or what is to outlive a call, would not stay in a register.
    */
   static final int LINE_BYTES = 64;
 
@@ -28,6 +29,10 @@ final class PointerBatch {
   private static final int CAPACITY = MarkShare.MAX_OBJECTS;
 
   private final long[] values = new long[CAPACITY];
+
+  /** Of the values those that are not in the range of the slabs. */
+  private final long[] outside = new long[CAPACITY];
+
   private final Marker marker;
   private final HeapMap map;
   private final long lowest;
@@ -115,9 +120,32 @@ final class PointerBatch {
 
   /** Makes the white objects that were found gray. */
   void mark(MarkShare share) {
+    int nrOthers = locate();
+    for (int i = 0; i < nrOthers; i++) {
+      marker.markRange(outside[i], holder, holderEnd);
+    }
     int nrWhite = select(share.white);
     count = 0;
     share.mark(values, nrWhite);
+  }
+
+  /** Replaces addresses by objects; returns how many are outside. */
+  private int locate() {
+    long[] found = values;
+    long[] others = outside;
+    int nrValues = count;
+    int nrOthers = 0;
+    long none = map.noObject;
+    for (int i = 0; i < nrValues; i++) {
+      long value = found[i];
+      if (map.contains(value)) {
+        found[i] = map.objectAt(value);
+      } else {
+        others[nrOthers++] = value;
+        found[i] = none;
+      }
+    }
+    return nrOthers;
   }
 
   private int select(long[] white) {
@@ -125,16 +153,9 @@ final class PointerBatch {
     int nrValues = count;
     int to = 0;
     for (int i = 0; i < nrValues; i++) {
-      long value = found[i];
-      if (!map.contains(value)) {
-        marker.markRange(value, holder, holderEnd);
-        continue;
-      }
-      long object = map.objectAt(value);
-      if (object >= 0) {
-        found[to] = object;
-        to += (int) (white[HeapMap.wordOf(object)] >>> object) & 1;
-      }
+      long object = found[i];
+      found[to] = object;
+      to += (int) (white[HeapMap.wordOf(object)] >>> object) & 1;
     }
     return to;
   }

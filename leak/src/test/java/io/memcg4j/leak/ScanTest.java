@@ -105,6 +105,20 @@ final class ScanTest {
   }
 
   @Test
+  void pointersWhereNoSlabIs_areNoReferences() {
+    long root = heap.foreign(64);
+    FakeHeap.put(root, heap.base);
+    FakeHeap.put(root + 8, heap.base + 5 * FakeHeap.CHUNK);
+    javaHeap.add(heap.base + 8);
+    heap.ranges = RangeMap.EMPTY.with(root, root + 64, 0, 0);
+    assertEquals(Set.of(), scanTwice(), "there is no slab at all");
+    long first = heap.allocate(heap.addSlab(SIZE, 2), 0);
+    FakeHeap.put(root, heap.base + 3 * FakeHeap.CHUNK);
+    javaHeap.set(0, heap.base + 4 * FakeHeap.CHUNK);
+    assertEquals(Set.of(first), scanTwice());
+  }
+
+  @Test
   void selfReferenceAndCycle_doNotCount() {
     int slab = heap.addSlab(SIZE, 1);
     long self = heap.allocate(slab, 0);
