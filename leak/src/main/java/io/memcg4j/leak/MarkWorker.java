@@ -19,7 +19,6 @@ final class MarkWorker implements Runnable {
   private final HeapMap map;
   private final Pace pace;
   private final boolean hasSpecials;
-  private final PointerBatch found;
   private final GrayLines lines;
   private MarkShare share;
   private @Nullable MemorySegment copy;
@@ -37,8 +36,7 @@ final class MarkWorker implements Runnable {
     share = marker.shares[index];
     map = marker.map;
     hasSpecials = !marker.specials.isEmpty();
-    found = new PointerBatch(marker);
-    lines = new GrayLines(found);
+    lines = new GrayLines(new PointerBatch(marker));
   }
 
   /** Looks into gray blocks, and into those that become gray by it, until there are none. */
@@ -204,12 +202,10 @@ final class MarkWorker implements Runnable {
 
   private void visitCopies(Arena arena, int range, long from, long end) {
     long start = marker.ranges.start(range);
-    found.setHolder(start, marker.ranges.end(range));
     for (int copy = 0; copy < marker.ranges.nrCopies(range); copy++) {
       long base = start + copy * marker.ranges.copyStride(range);
       visitForeign(arena, range, base + from, base + end);
     }
-    found.setHolder(0, 0);
   }
 
   /** Looks at memory that may be unmapped meanwhile: at a copy, as far as one can be made. */

@@ -113,10 +113,10 @@ final class Marker {
     }
   }
 
-  /** A word that may be a pointer, found in {@code [holder, holderEnd)}, while no worker runs. */
-  void mark(long value, long holder, long holderEnd) {
+  /** A word that may be a pointer, found while no worker runs. */
+  void mark(long value) {
     if (!map.contains(value)) {
-      markRange(value, holder, holderEnd);
+      markRange(value);
       return;
     }
     long object = map.objectAt(value);
@@ -161,10 +161,8 @@ final class Marker {
     share.pending[slab >>> MarkShare.GROUP_SHIFT] |= 1L << slab;
   }
 
-  void markRange(long value, long holder, long holderEnd) {
-    if (value >= holder && value < holderEnd) {
-      return;
-    }
+  /** A range is looked into when it is gray: its references to itself change nothing. */
+  void markRange(long value) {
     int range = ranges.find(value);
     if (range >= 0 && minCounts[range] > 0) {
       countRange(range, 1);

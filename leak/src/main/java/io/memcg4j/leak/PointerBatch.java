@@ -38,20 +38,12 @@ final class PointerBatch {
   private final long lowest;
   private final int spanShift;
   private int count;
-  private long holder;
-  private long holderEnd;
 
   PointerBatch(Marker marker) {
     this.marker = marker;
     map = marker.map;
     lowest = marker.min;
     spanShift = Long.SIZE - Long.numberOfLeadingZeros(marker.span);
-  }
-
-  /** What is read from now on is in a range, whose references to itself do not count. */
-  void setHolder(long start, long end) {
-    holder = start;
-    holderEnd = end;
   }
 
   /** Reads lines; marks what was found if there is no room for more. */
@@ -122,7 +114,7 @@ final class PointerBatch {
   void mark(MarkShare share) {
     int nrOthers = locate();
     for (int i = 0; i < nrOthers; i++) {
-      marker.markRange(outside[i], holder, holderEnd);
+      marker.markRange(outside[i]);
     }
     int nrWhite = select(share.white);
     count = 0;

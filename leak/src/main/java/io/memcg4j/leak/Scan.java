@@ -174,7 +174,7 @@ final class Scan {
   private void markFromRoots(Marker marker, Workers workers) {
     tell(ScanProgress.Step.ROOTS);
     HeapRoots read =
-        roots.read(marker.min, marker.min + marker.span, value -> marker.mark(value, 0, 0), pace);
+        roots.read(marker.min, marker.min + marker.span, value -> marker.mark(value), pace);
     heapRoots = read.after(heapRoots);
     tell(ScanProgress.Step.MARK);
     timedDrain(marker, workers);

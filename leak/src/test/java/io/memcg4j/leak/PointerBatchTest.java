@@ -67,7 +67,7 @@ final class PointerBatchTest {
         long value =
             random.nextInt(50) == 0 ? foreign + random.nextInt(4096) : word(random, marker);
         FakeHeap.put(from + i * 8L, value);
-        oneByOne.mark(value, 0, 0);
+        oneByOne.mark(value);
       }
       MarkShare share = marker.shares[0];
       assertTrue(share.claim());
