@@ -50,8 +50,9 @@ public final class Jcstress {
   static final int LONG_TWIN_SECONDS = 600;
 
   // A fork that says nothing for this long past its own time hangs: jcstress itself gives up after
-  // 30 s and reports which thread is stuck.
-  private static final int FORK_GRACE_SECONDS = 60;
+  // 30 s and reports which thread is stuck. Beside other work it takes minutes to make the states of
+  // some tests, which are trees.
+  private static final int FORK_GRACE_SECONDS = 300;
 
   // What the driver passes to each of its forks, with twice its heap: the states of our tests are
   // whole trees, and 10 000 of them are alive at a time. Padding of the shared results needs
