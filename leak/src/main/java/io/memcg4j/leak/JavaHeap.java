@@ -10,6 +10,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
@@ -19,8 +20,8 @@ import org.jspecify.annotations.Nullable;
  * be an address is passed on.
  *
  * <p>The dump holds what the application's objects hold, so its folder is the user's alone, and its
- * name is gone before it is read: only the memory or disk space stays until the reading ends. A
- * crash during the dump itself can leave the file.
+ * name is gone before it is read: only the memory or disk space stays until the reading ends, and
+ * for as long as it takes to give it back. A crash during the dump itself can leave the file.
  */
 final class JavaHeap {
   /*
@@ -28,16 +29,20 @@ final class JavaHeap {
    *            the heap uses. Memory-backed storage takes memory from the container, so it is used
    *            only if the free memory is enough too.
    * Release    to give back the pages of a dump takes a third of a second for each GiB, so that is done
-   *            by a thread of its own, which the next dump waits for.
+   *            by a thread of its own, which the next dump in this JVM waits for; by the caller where
+   *            no thread can be had.
    */
   private static final Path SHARED_MEMORY = Path.of("/dev/shm");
   private static final int DUMP_FACTOR = 2;
+
+  /** Gives back what the last dump used. */
+  private static final AtomicReference<@Nullable Thread> RELEASE = new AtomicReference<>();
+
   private static final long SPARE_BYTES = 64L << 20;
 
   private final HeapDumper dumper;
   private final List<Path> folders;
   private final OwnMetadata metadata = new OwnMetadata();
-  private @Nullable Thread release;
 
   /**
    * A reader of this JVM's heap.
@@ -62,10 +67,10 @@ final class JavaHeap {
    * @throws CancellationException if {@code cancelled} says so
    */
   HeapRoots read(long min, long max, LongConsumer sink, BooleanSupplier cancelled) {
+    awaitRelease();
     if (cancelled.getAsBoolean()) {
       throw new CancellationException("scan cancelled before the heap dump");
     }
-    awaitRelease();
     Path folder = chooseFolder();
     Arena arena = Arena.ofShared();
     try {
@@ -84,12 +89,29 @@ final class JavaHeap {
       // A page of a mapped file that cannot be read.
       throw new HeapDumpException("heap dump unreadable: folder=" + folder, e);
     } finally {
-      release = Thread.ofPlatform().daemon().name("memcg4j-leak-dump-release").start(arena::close);
+      release(arena);
     }
   }
 
-  private void awaitRelease() {
-    Thread last = release;
+  private static void release(Arena arena) {
+    Thread thread =
+        Thread.ofPlatform()
+            .daemon()
+            .name("memcg4j-leak-dump-release")
+            .inheritInheritableThreadLocals(false)
+            .unstarted(arena::close);
+    thread.setContextClassLoader(null); // of an application that may be unloaded
+    try {
+      thread.start();
+    } catch (OutOfMemoryError e) { // the limit of threads
+      arena.close();
+      return;
+    }
+    RELEASE.set(thread);
+  }
+
+  private static void awaitRelease() {
+    Thread last = RELEASE.get();
     boolean interrupted = false;
     while (last != null && last.isAlive()) {
       try {

@@ -44,8 +44,11 @@ final class Marker {
   /** Of each range: whether a part of it could not be read. Guarded by this. */
   private final boolean[] unreadable;
 
-  /** What is to be looked into: pieces of gray ranges. Guarded by this. */
-  private final LongList grayPieces = new LongList();
+  /** Gray ranges to be looked into, of the last of which some pieces are taken. Guarded by this. */
+  private final LongList grayRanges = new LongList();
+
+  /** The piece of the last one of these that is taken next. Guarded by this. */
+  private long nextPiece;
 
   // What the filter of a word needs.
   final long min;
@@ -80,7 +83,7 @@ final class Marker {
     specials.forEach(this::paint);
     for (int range = 0; range < counts.length; range++) {
       if (minCounts[range] == 0) {
-        addPieces(range);
+        addGray(range);
       }
     }
   }
@@ -179,20 +182,27 @@ final class Marker {
     // Saturates: only the step to the bound matters.
     counts[range] = Math.min(minCounts[range], before + more);
     if (before < minCounts[range] && counts[range] == minCounts[range]) {
-      addPieces(range);
+      addGray(range);
     }
   }
 
-  /** Of a range of which only some areas count, there is one piece. */
-  private void addPieces(int range) {
-    long start = ranges.start(range);
-    long nrPieces =
-        specials.of(start) == null
-            ? Math.max(1, Math.ceilDiv(ranges.end(range) - start, PIECE_BYTES))
-            : 1;
-    for (long piece = nrPieces - 1; piece >= 0; piece--) {
-      grayPieces.add(piece << Integer.SIZE | range);
+  /** Under the range that is being taken, if there is one. */
+  private void addGray(int range) {
+    if (nextPiece == 0) {
+      grayRanges.add(range);
+    } else {
+      long last = grayRanges.removeLast();
+      grayRanges.add(range);
+      grayRanges.add(last);
     }
+  }
+
+  /** Of a range of which something was said there is one piece. */
+  private long nrPieces(int range) {
+    long nrBytes = ranges.end(range) - ranges.start(range);
+    return specials.of(ranges.start(range)) == null
+        ? Math.max(1, Math.ceilDiv(nrBytes, PIECE_BYTES))
+        : 1;
   }
 
   synchronized boolean isWhiteRange(int range) {
@@ -204,11 +214,20 @@ final class Marker {
    * piece in the upper one; -1 if there is none.
    */
   synchronized long takePiece() {
-    return grayPieces.isEmpty() ? -1 : grayPieces.removeLast();
+    if (grayRanges.isEmpty()) {
+      return -1;
+    }
+    int range = (int) grayRanges.get(grayRanges.size() - 1);
+    long piece = nextPiece++;
+    if (nextPiece == nrPieces(range)) {
+      grayRanges.removeLast();
+      nextPiece = 0;
+    }
+    return piece << Integer.SIZE | range;
   }
 
   synchronized boolean hasPiece() {
-    return !grayPieces.isEmpty();
+    return !grayRanges.isEmpty();
   }
 
   /** Notes that a part of a range could not be read; tells whether it is the first one. */

@@ -31,7 +31,12 @@ final class Workers implements AutoCloseable {
             TimeUnit.NANOSECONDS,
             new LinkedBlockingQueue<>(),
             Thread.ofPlatform().daemon().name("memcg4j-leak-scan").factory());
-    threads.prestartAllCoreThreads();
+    try {
+      threads.prestartAllCoreThreads();
+    } catch (OutOfMemoryError e) { // the limit of threads: none of ours may stay
+      threads.shutdownNow();
+      throw e;
+    }
     return threads;
   }
 

@@ -50,7 +50,8 @@ public final class Jcstress {
   static final int LONG_TWIN_SECONDS = 600;
 
   // A fork that says nothing for this long past its own time hangs: jcstress itself gives up after
-  // 30 s and reports which thread is stuck. Beside other work it takes minutes to make the states of
+  // 30 s and reports which thread is stuck. Beside other work it takes minutes to make the states
+  // of
   // some tests, which are trees.
   private static final int FORK_GRACE_SECONDS = 300;
 
