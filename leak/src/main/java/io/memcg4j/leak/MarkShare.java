@@ -173,6 +173,12 @@ final class MarkShare {
     }
   }
 
+  /** After marking: a dump of the Java heap would take what is in batches for addresses. */
+  void dropBatches() {
+    Arrays.fill(spare, null);
+    nrSpare = 0;
+  }
+
   boolean hasMail() {
     return !inbox.isEmpty();
   }

@@ -194,6 +194,9 @@ final class Scan {
     }
     marker.startWorkers();
     workers.run(parts, marker::abort);
+    for (MarkShare share : marker.shares) {
+      share.dropBatches();
+    }
     for (MarkWorker worker : parts) {
       nrScanned += worker.nrObjects;
       nrScannedBytes += worker.nrBytes;
