@@ -87,27 +87,34 @@ final class MarkWorker implements Runnable {
   }
 
   private void visitSlabs() {
+    share.receive();
+    while (true) {
+      int group = share.nextPending();
+      if (group >= 0) {
+        visitGroup(group);
+      } else if (lines.isEmpty()) {
+        return;
+      } else {
+        lines.readInto(share); // no slab adds to it: what it leads to may be pending now
+      }
+    }
+  }
+
+  /** Visits each pending slab of a group once. */
+  private void visitGroup(int group) {
     MarkShare mine = share;
     long[] pending = mine.pending;
-    mine.receive();
-    for (int idle = 0; idle <= pending.length && pending.length > 0; idle++) {
-      int cursor = mine.cursor;
-      while (pending[cursor] != 0) {
-        int bit = Long.numberOfTrailingZeros(pending[cursor]);
-        pending[cursor] &= pending[cursor] - 1;
-        visit(cursor * Long.SIZE + bit);
-        idle = 0;
-        mine.flush(false);
-        if (mine.hasMail()) {
-          mine.receive();
-        }
-        rest(++nrVisits);
+    long next = -1;
+    while ((pending[group] & next) != 0) {
+      int bit = Long.numberOfTrailingZeros(pending[group] & next);
+      pending[group] &= ~(1L << bit);
+      next = -2L << bit;
+      visit((group << MarkShare.GROUP_SHIFT) + bit);
+      mine.flush(false);
+      if (mine.hasMail()) {
+        mine.receive();
       }
-      mine.cursor = cursor + 1 == pending.length ? 0 : cursor + 1;
-      if (idle == pending.length && !lines.isEmpty()) {
-        lines.readInto(mine); // no slab adds to it: what it leads to may be pending now
-        idle = -1;
-      }
+      rest(++nrVisits);
     }
   }
 

@@ -29,9 +29,6 @@ final class Marker {
   final Specials specials;
   final MarkShare[] shares;
 
-  /** Of each group of slabs: the number of its share, less than 64. */
-  private final byte[] shareOfGroup;
-
   final AtomicInteger nrUnderWay = new AtomicInteger();
   volatile boolean isAborted;
 
@@ -64,13 +61,8 @@ final class Marker {
     this.ranges = ranges;
     this.specials = specials;
     shares = new MarkShare[nrShares];
-    // At least one: the object that stands for none is of the first slab.
-    shareOfGroup = new byte[Math.max(1, (map.nrSlabs() + Long.SIZE - 1) >>> MarkShare.GROUP_SHIFT)];
-    for (int group = 0; group < shareOfGroup.length; group++) {
-      shareOfGroup[group] = (byte) (group % nrShares);
-    }
     for (int i = 0; i < nrShares; i++) {
-      shares[i] = new MarkShare(this, i, shareOfGroup, nrShares);
+      shares[i] = new MarkShare(this, i, nrShares);
     }
     counts = new int[ranges.size()];
     unreadable = new boolean[counts.length];
@@ -133,7 +125,7 @@ final class Marker {
 
   /** The share that a slab is in. */
   MarkShare shareOf(int slab) {
-    return shares[shareOfGroup[slab >>> MarkShare.GROUP_SHIFT]];
+    return shares[(slab >>> MarkShare.GROUP_SHIFT) % shares.length];
   }
 
   /** Objects of a word that are white, while no worker runs. */

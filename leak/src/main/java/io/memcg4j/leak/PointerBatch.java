@@ -26,7 +26,7 @@ final class PointerBatch {
   private static final MemorySegment ALL = Memory.ALL;
   private static final int WORD = Long.BYTES;
   private static final int LINE_WORDS = LINE_BYTES / WORD;
-  private static final int CAPACITY = MarkShare.MAX_OBJECTS;
+  private static final int CAPACITY = 1024;
 
   private final long[] values = new long[CAPACITY];
 

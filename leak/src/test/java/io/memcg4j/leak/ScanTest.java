@@ -5,10 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
@@ -383,68 +380,6 @@ final class ScanTest {
       scan();
       Set<Long> found = scan();
       assertTrue(found.contains(beyond) && !found.contains(held), found::toString);
-    }
-  }
-
-  /** Hundreds of slabs, so that each share has some: most objects are found by another's worker. */
-  @ParameterizedTest
-  @ValueSource(ints = {1, 2, 3, 64})
-  void manySlabs_ofManyShares_areMarkedAsTheReferenceSays(int workers) {
-    long seed = new SplittableRandom().nextLong();
-    SplittableRandom random = new SplittableRandom(seed);
-    int nrSlabs = 400;
-    try (FakeHeap graph = new FakeHeap(nrSlabs)) {
-      List<Long> objects = new ArrayList<>();
-      for (int s = 0; s < nrSlabs; s++) {
-        int slab = graph.addSlab(SIZE, 1);
-        for (int i = 0; i < graph.nrObjects(slab); i++) {
-          objects.add(graph.allocate(slab, i));
-        }
-      }
-      Map<Long, long[]> pointers = new HashMap<>();
-      for (long object : objects) {
-        long[] to = new long[random.nextInt(4)];
-        for (int i = 0; i < to.length; i++) {
-          to[i] = objects.get(random.nextInt(objects.size()));
-          FakeHeap.put(object + i * 16L, to[i] + random.nextInt(SIZE));
-        }
-        pointers.put(object, to);
-      }
-      Set<Long> reached = new HashSet<>();
-      List<Long> work = new ArrayList<>();
-      Marker marker = new Marker(graph.map(), RangeMap.EMPTY, Marker.Specials.NONE, workers);
-      for (int i = 0; i < 20; i++) {
-        long root = objects.get(random.nextInt(objects.size()));
-        marker.mark(root);
-        if (reached.add(root)) {
-          work.add(root);
-        }
-      }
-      while (!work.isEmpty()) {
-        for (long to : pointers.get(work.removeLast())) {
-          if (reached.add(to)) {
-            work.add(to);
-          }
-        }
-      }
-      List<MarkWorker> parts = new ArrayList<>();
-      for (int i = 0; i < workers; i++) {
-        parts.add(new MarkWorker(marker, FULL, i));
-      }
-      marker.startWorkers();
-      try (Workers threads = new Workers(workers)) {
-        threads.run(parts, marker::abort);
-      }
-      assertEquals(0, marker.nrUnderWay.get());
-      assertEquals(reached.size(), parts.stream().mapToLong(part -> part.nrObjects).sum());
-      for (long object : objects) {
-        int slab = marker.map.findSlab(object);
-        long index = marker.map.indexOf(slab, object);
-        boolean isWhite =
-            (marker.white(slab, marker.map.wordOf(slab, index)) & marker.map.bitOf(slab, index))
-                != 0;
-        assertEquals(reached.contains(object), !isWhite, "seed=" + seed);
-      }
     }
   }
 
