@@ -38,7 +38,7 @@ final class LeakFork {
   static final String LEAKS = "leaks";
 
   /** Rounds begin within this time after the first one; that one always runs. */
-  static final long BUDGET_NANOS = 2_000_000_000L;
+  static final long BUDGET_NANOS = 4_000_000_000L;
 
   private static final double NANOS_PER_MS = 1e6;
   private static final int WARMUP_SCANS = 5;
