@@ -40,7 +40,8 @@ public final class ObjStock {
   private final ObjCgroup handle;
   private long nrBytes;
   private long limitBytes;
-  private long wordLimitBytes;
+  private long readyLimitBytes;
+  private long readyBytes;
   private long budgetBytes;
   private PreCharged[] caches = NO_CACHES;
   private int nrPins;
@@ -84,12 +85,23 @@ public final class ObjStock {
   }
 
   /**
-   * How much may be charged in advance for objects that are kept ready, beside {@link #nrBytes}.
+   * How much more may be charged in advance for objects that are kept ready, beside {@link
+   * #nrBytes}. What all allocators of a tree keep ready for this stock counts.
    *
-   * @return bytes; 0 when the stock is cold, or when its group's limits leave no room for it
+   * @return bytes; 0 or less when too much is ready, when the stock is cold, or when its group's
+   *     limits leave no room for it
    */
-  public long wordLimitBytes() {
-    return wordLimitBytes;
+  public long readyRoomBytes() {
+    return readyLimitBytes - readyBytes;
+  }
+
+  /**
+   * Notes what was charged for objects that are kept ready from now on, or no longer.
+   *
+   * @param nrBytes bytes, negative for objects that are not kept any more
+   */
+  public void addReady(long nrBytes) {
+    readyBytes += nrBytes;
   }
 
   /**
@@ -269,12 +281,12 @@ public final class ObjStock {
     budgetBytes = group.stockBudgetBytes();
     if (group.isRoomAwaited()) {
       limitBytes = 0;
-      wordLimitBytes = 0;
+      readyLimitBytes = 0;
       return;
     }
     long half = Math.min(budgetBytes / 2, group.usage() / USAGE_FRACTION + SMALL_GROUP_BYTES) / 2;
     limitBytes = Math.max(MIN_LIMIT_BYTES, half);
-    wordLimitBytes = Math.clamp(MemCgroup.STOCK_GROUPS * budgetBytes - limitBytes, 0L, half);
+    readyLimitBytes = Math.clamp(MemCgroup.STOCK_GROUPS * budgetBytes - limitBytes, 0L, half);
   }
 
   /**
@@ -302,17 +314,28 @@ public final class ObjStock {
     if (handle.isRoot()) {
       return;
     }
-    nrPins++; // words that are given back must not drop this stock under our feet
-    for (PreCharged cache : caches) {
-      if (cache != null) {
-        nrBytes += cache.giveBack();
-      }
-    }
-    nrPins--;
+    nrBytes += takeReady();
     flush();
     // Worked out again before anything is held: a new limit is what may have caused this.
     limitBytes = 0;
-    wordLimitBytes = 0;
+    readyLimitBytes = 0;
+  }
+
+  /** Gives up all objects that are kept ready; what they were charged is in the stock then. */
+  public void giveBackReady() {
+    uncharge(takeReady());
+  }
+
+  private long takeReady() {
+    long given = 0;
+    nrPins++; // words that are given back must not drop this stock under our feet
+    for (PreCharged cache : caches) {
+      if (cache != null) {
+        given += cache.giveBack();
+      }
+    }
+    nrPins--;
+    return given;
   }
 
   /**

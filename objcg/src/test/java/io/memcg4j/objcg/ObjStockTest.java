@@ -265,7 +265,7 @@ class ObjStockTest {
     for (int i = 0; i < 64; i++) {
       stock.uncharge(PAGE);
       assertTrue(
-          stock.nrBytes() + stock.wordLimitBytes() <= group.stockBudgetBytes() / 2,
+          stock.nrBytes() + stock.readyRoomBytes() <= group.stockBudgetBytes() / 2,
           "i=" + i + " held=" + stock.nrBytes() + " budget=" + group.stockBudgetBytes());
     }
     group.unchargeNow(32_000);

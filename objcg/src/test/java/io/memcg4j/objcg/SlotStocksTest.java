@@ -65,7 +65,7 @@ class SlotStocksTest {
     for (ObjStock cold : stocks.subList(0, 2 * MemCgroup.STOCK_GROUPS)) {
       assertEquals(0, cold.nrBytes());
       assertEquals(0, cold.limitBytes());
-      assertEquals(0, cold.wordLimitBytes());
+      assertEquals(0, cold.readyRoomBytes());
       assertEquals(0, cold.handle().group().usage());
       cold.uncharge(0);
     }

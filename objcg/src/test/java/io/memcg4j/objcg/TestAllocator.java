@@ -30,7 +30,7 @@ final class TestAllocator {
         return null;
       }
       stock.uncharge(giveBack());
-      long allowed = stock.wordLimitBytes() / objectBytes;
+      long allowed = stock.readyRoomBytes() / objectBytes;
       long nrObjects = Math.clamp(allowed, 1, MAX_OBJECTS);
       MemCgroup refusedBy = stock.ensure(objectBytes, nrObjects * objectBytes);
       if (refusedBy != null) {

@@ -21,7 +21,6 @@ final class Magazines implements PreCharged {
   private final ObjStock stock;
   private final boolean charged;
   private Magazine[] byCache = NO_MAGAZINES;
-  private long parkedBytes;
   private int nrStarved;
   private long nearBase;
   private long nrNear;
@@ -136,17 +135,17 @@ final class Magazines implements PreCharged {
     if (allowed > 0) {
       return allowed;
     }
-    // Idle words of other caches hold the budget: let them go now and then.
+    // Idle words of other caches and allocators hold the budget: let them go now and then.
     if (++nrStarved >= STARVED_BEFORE_GIVE_BACK) {
       nrStarved = 0;
-      stock.uncharge(giveBack());
+      stock.giveBackReady();
     }
     return 0;
   }
 
   /** As {@link #allowance}, by what is parked already; presses nobody. */
   long room(SlabGeometry geometry) {
-    long room = stock.wordLimitBytes() - parkedBytes;
+    long room = stock.readyRoomBytes();
     if (room >= (long) geometry.chargeBytes() << geometry.wordShift()) {
       return geometry.objectsPerWord();
     }
@@ -156,7 +155,7 @@ final class Magazines implements PreCharged {
   private static final int STARVED_BEFORE_GIVE_BACK = 16;
 
   void parked(long nrBytes) {
-    parkedBytes += nrBytes;
+    stock.addReady(nrBytes);
   }
 
   @Override
