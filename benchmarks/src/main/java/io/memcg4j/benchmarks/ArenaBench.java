@@ -1,10 +1,8 @@
 package io.memcg4j.benchmarks;
 
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -37,79 +35,27 @@ final class ArenaBench implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    List<String> cases = cases();
-    if (cases.isEmpty()) {
-      throw new UsageError("no such case: prefix=" + prefix + " known=confined,shared");
-    }
-    Samples samples = measure(cases);
-    PrintWriter out = spec.commandLine().getOut();
-    if (!options.json()) {
-      out.printf(
-          "open, allocate, close, per arena and thread; best of %d rounds, median of %d forks%n%n",
-          options.nrRounds(), options.nrForks());
-    }
-    for (String caseName : cases) {
-      print(out, caseName, samples);
-    }
-    out.flush();
+    new CaseBench(
+            NAME,
+            options,
+            CaseBench.chosen(steps(), prefix),
+            List.of(new CaseBench.Metric(ArenaFork.NANOS, "ns")))
+        .withBaseline(OURS)
+        .withRounds("best of " + options.nrRounds() + " rounds")
+        .run(spec.commandLine().getOut(), "open, allocate, close, per arena and thread");
     return Main.OK;
   }
 
-  private List<String> cases() {
-    List<String> cases = new ArrayList<>();
+  private static List<CaseBench.Step> steps() {
+    List<CaseBench.Step> steps = new ArrayList<>();
     for (boolean shared : new boolean[] {false, true}) {
       for (int nrSegments : SEGMENTS) {
         for (int nrThreads : THREADS) {
-          cases.add(new ArenaCase(shared, nrSegments, nrThreads).text());
+          String caseName = new ArenaCase(shared, nrSegments, nrThreads).text();
+          SUBJECTS.forEach(subject -> steps.add(new CaseBench.Step(caseName, subject)));
         }
       }
     }
-    return cases.stream().filter(name -> name.startsWith(prefix)).toList();
-  }
-
-  private Samples measure(List<String> cases) throws IOException, InterruptedException {
-    Samples samples = new Samples();
-    Progress progress = Progress.onTerminal();
-    int nrSteps = options.nrForks() * cases.size() * SUBJECTS.size();
-    int nrDone = 0;
-    try {
-      for (int fork = 0; fork < options.nrForks(); fork++) {
-        for (String caseName : cases) {
-          for (String subject : SUBJECTS) {
-            progress.show(caseName, nrDone++, nrSteps);
-            Fork.run(NAME, caseName, subject, Integer.toString(options.nrRounds()))
-                .forEach((metric, value) -> samples.add(caseName, subject, metric, value));
-          }
-        }
-      }
-    } finally {
-      progress.erase();
-    }
-    return samples;
-  }
-
-  private void print(PrintWriter out, String caseName, Samples samples) {
-    if (!options.json()) {
-      out.printf("%-28s", caseName);
-    }
-    for (String subject : SUBJECTS) {
-      double nanos = samples.median(caseName, subject, ArenaFork.NANOS);
-      Figure.Spread spread = samples.spread(caseName, subject, ArenaFork.NANOS);
-      if (options.json()) {
-        Figure figure = new Figure(NAME, caseName, subject, ArenaFork.NANOS, nanos, "ns", spread);
-        out.println(figure.toJson());
-      } else {
-        out.printf(
-            Locale.ROOT,
-            "  %s %.0f ns (%.0f..%.0f)",
-            subject,
-            nanos,
-            spread.lowest(),
-            spread.highest());
-      }
-    }
-    if (!options.json()) {
-      out.println();
-    }
+    return steps;
   }
 }

@@ -1,12 +1,10 @@
 package io.memcg4j.benchmarks;
 
+import io.memcg4j.benchmarks.CaseBench.Metric;
+import io.memcg4j.benchmarks.CaseBench.Step;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -48,8 +46,6 @@ final class TenantsBench implements Callable<Integer> {
           "group/createRemove",
           "group/heap");
 
-  private record Step(String caseName, String subject) {}
-
   @Mixin private BenchOptions options = new BenchOptions();
 
   @Option(
@@ -62,22 +58,18 @@ final class TenantsBench implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    List<Step> steps = steps();
-    if (steps.isEmpty()) {
-      throw new UsageError(
-          "no such case: prefix=" + prefix + " known=pair,refusal,scope,stat,group");
-    }
-    List<Figure> figures = figures(steps, measure(steps));
-    PrintWriter out = spec.commandLine().getOut();
-    if (options.json()) {
-      figures.forEach(figure -> out.println(figure.toJson()));
-    } else {
-      print(out, figures);
-    }
+    List<Metric> metrics =
+        List.of(new Metric(TenantsFork.NANOS, "ns"), new Metric(TenantsFork.BYTES, "B"));
+    new CaseBench(NAME, options, CaseBench.chosen(steps(), prefix), metrics)
+        .withBaseline(STOCK)
+        .withRounds("best of " + options.nrRounds() + " rounds")
+        .run(
+            spec.commandLine().getOut(),
+            "one batch charged and uncharged per thread, or one operation");
     return Main.OK;
   }
 
-  private List<Step> steps() {
+  private static List<Step> steps() {
     List<Step> steps = new ArrayList<>();
     for (int depth : DEPTHS) {
       for (int nrThreads : THREADS) {
@@ -88,70 +80,6 @@ final class TenantsBench implements Callable<Integer> {
       }
     }
     OTHERS.forEach(caseName -> steps.add(new Step(caseName, STOCK)));
-    return steps.stream().filter(step -> step.caseName().startsWith(prefix)).toList();
-  }
-
-  private Samples measure(List<Step> steps) throws IOException, InterruptedException {
-    Samples samples = new Samples();
-    Progress progress = Progress.onTerminal();
-    int nrDone = 0;
-    try {
-      for (int fork = 0; fork < options.nrForks(); fork++) {
-        for (Step step : steps) {
-          progress.show(step.caseName(), nrDone++, steps.size() * options.nrForks());
-          Fork.run(NAME, step.caseName(), step.subject(), Integer.toString(options.nrRounds()))
-              .forEach(
-                  (metric, value) -> samples.add(step.caseName(), step.subject(), metric, value));
-        }
-      }
-    } finally {
-      progress.erase();
-    }
-    return samples;
-  }
-
-  private static List<Figure> figures(List<Step> steps, Samples samples) {
-    List<Figure> figures = new ArrayList<>();
-    for (Step step : steps) {
-      boolean heap = step.caseName().equals("group/heap");
-      String metric = heap ? TenantsFork.BYTES : TenantsFork.NANOS;
-      figures.add(
-          new Figure(
-              NAME,
-              step.caseName(),
-              step.subject(),
-              metric,
-              samples.median(step.caseName(), step.subject(), metric),
-              heap ? "B" : "ns",
-              samples.spread(step.caseName(), step.subject(), metric)));
-    }
-    return figures;
-  }
-
-  private void print(PrintWriter out, List<Figure> figures) {
-    out.printf(
-        "one batch charged and uncharged per thread, or one operation; best of %d rounds, median of"
-            + " %d forks (lowest..highest)%n%n",
-        options.nrRounds(), options.nrForks());
-    Map<String, List<Figure>> byCase = new LinkedHashMap<>();
-    for (Figure figure : figures) {
-      byCase.computeIfAbsent(figure.caseName(), name -> new ArrayList<>()).add(figure);
-    }
-    byCase.forEach((caseName, mine) -> {
-      out.printf("%-28s", caseName);
-      for (Figure figure : mine) {
-        Figure.Spread spread = figure.spread();
-        out.printf(
-            Locale.ROOT,
-            "  %s %.1f %s (%.1f..%.1f)",
-            figure.subject(),
-            figure.value(),
-            figure.unit(),
-            spread == null ? figure.value() : spread.lowest(),
-            spread == null ? figure.value() : spread.highest());
-      }
-      out.println();
-    });
-    out.flush();
+    return steps;
   }
 }
