@@ -323,7 +323,9 @@ public final class ObjStock {
 
   /** Gives up all objects that are kept ready; what they were charged is in the stock then. */
   public void giveBackReady() {
-    uncharge(takeReady());
+    if (readyBytes > 0) {
+      uncharge(takeReady());
+    }
   }
 
   private long takeReady() {

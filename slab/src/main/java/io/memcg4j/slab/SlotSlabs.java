@@ -143,11 +143,11 @@ final class SlotSlabs {
     boolean charged = magazines.isCharged();
     long objectBytes = geometry.chargeBytes();
     if (charged && magazine.hasUncharged()) {
-      long nrWanted = Math.max(1, magazines.room(geometry));
+      long nrWanted = Math.max(1, magazines.allowance(geometry));
       if (!ensure(stock, objectBytes, objectBytes * nrWanted, flags)) {
         return 0;
       }
-      // Charging may have run work that retired the active word.
+      // Charging may have run work that retired the active word; asking for more may have, too.
       if (magazine.hasUncharged()) {
         return allocateUncharged(magazines, magazine, geometry);
       }

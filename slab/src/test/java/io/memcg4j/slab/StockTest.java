@@ -169,4 +169,35 @@ final class StockTest {
       instance.assertNothingLeft();
     }
   }
+
+  /** What one allocator has ready is no reason for another one to charge each object by itself. */
+  @Test
+  void objectsReadyInAnotherAllocator_areGivenUpForThisOne() {
+    try (Instance instance = Instance.of(CpuSlots.create(1, 1));
+        Kmalloc other =
+            Kmalloc.builder(instance.root).rangeBytes(1 << 28).mapper(instance.pages).build()) {
+      ObjCgroup handle = instance.handle("a");
+      try (Scope scope = handle.enter()) {
+        ObjStock stock = scope.frame().stock();
+        for (int nrBytes = 4096; nrBytes >= 8; nrBytes /= 2) {
+          other.free(other.allocate(nrBytes));
+          other.free(other.allocate(nrBytes));
+        }
+        assertTrue(stock.readyRoomBytes() < 512, () -> "room=" + stock.readyRoomBytes());
+        long[] held = new long[30]; // too few for the tenant's share to grow by an object
+        boolean isReady = false;
+        for (int i = 0; i < held.length; i++) {
+          held[i] = instance.kmalloc.allocate(1024);
+          Magazines magazines =
+              Objects.requireNonNull(instance.allocator().armedMagazines(true), "not armed");
+          isReady |= magazines.get(SizeClasses.index(1024)).available() != 0;
+        }
+        assertTrue(isReady, "nothing is charged in advance");
+        for (long address : held) {
+          instance.kmalloc.free(address);
+        }
+      }
+      instance.assertNothingLeft();
+    }
+  }
 }
