@@ -53,17 +53,20 @@ final class ResidentMemory {
     return ofProcess() + runtime.totalMemory() - runtime.freeMemory();
   }
 
-  /** Counted page by page: the sum in {@code status} is behind by what each processor keeps. */
+  /**
+   * Counted page by page: the sum in {@code status} is behind by what each processor keeps. Pages
+   * of files are left out, as the kernel takes them back when memory is short.
+   */
   private static long ofProcess() {
     try {
       for (String line : Files.readAllLines(Path.of("/proc/self/smaps_rollup"))) {
-        if (line.startsWith("Rss:")) {
+        if (line.startsWith("Anonymous:")) {
           return Long.parseLong(line.replaceAll("[^0-9]", "")) << 10;
         }
       }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    throw new IllegalStateException("no Rss in /proc/self/smaps_rollup");
+    throw new IllegalStateException("no Anonymous in /proc/self/smaps_rollup");
   }
 }

@@ -46,9 +46,11 @@ final class GrowthBenchTest {
       for (int number : new int[] {1, 3}) {
         Map<String, Double> metrics = measure(axis.text() + "/" + number, subject);
         assertEquals(METRICS.get(axis), metrics.keySet(), subject);
+        // The processor time of a process is counted in steps of 10 ms: so little work may be none.
+        Set<String> mayBeNone = Set.of(GrowthFork.HEAP, GrowthFork.CPU);
         metrics.forEach((metric, value) ->
             assertTrue(
-                Double.isFinite(value) && (value > 0 || metric.equals(GrowthFork.HEAP)),
+                Double.isFinite(value) && (value > 0 || mayBeNone.contains(metric)),
                 () -> subject + " " + metrics));
       }
     }
