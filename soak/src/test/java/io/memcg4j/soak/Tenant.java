@@ -333,8 +333,7 @@ final class Tenant {
               + moved
               + uncertain()
               + look.waitingBytes()
-              + look.nrEmptyHandles() * MemCgroup.PAGE_SIZE
-              + (look.isParked() ? group.stockBoundBytes() : 0);
+              + look.nrEmptyHandles() * MemCgroup.PAGE_SIZE;
       SoakChecks.usage(describe(0), usage, least, most);
       nrExact = least == most ? 1 : 0;
       long sumOfChildren = 0;
@@ -359,9 +358,8 @@ final class Tenant {
    * @param waitingBytes freed, and charged until readers have left, or sessions of arenas of groups
    *     that the model has forgotten have ended
    * @param nrEmptyHandles of removed groups of which the model has forgotten everything
-   * @param isParked whether slots are busy, and may hold charges in advance
    */
-  record Look(long waitingBytes, long nrEmptyHandles, boolean isParked) {}
+  record Look(long waitingBytes, long nrEmptyHandles) {}
 
   /** What the model has of this one and those below. */
   private String describe(int depth) {
