@@ -26,8 +26,7 @@ final class HeapMap {
   static final int MAGIC_SHIFT = 32;
 
   // An object in one number: its slab, the word of its bit, and the bit's number. A range of
-  // addresses
-  // has 2^23 chunks, and so as many slabs at most.
+  // addresses has 2^23 chunks, and so as many slabs at most.
   private static final int SLAB_SHIFT = 37;
   private static final int WORD_SHIFT = 6;
 

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -72,6 +73,15 @@ final class JavaHeapTest {
   private List<Path> leftovers() throws IOException {
     try (Stream<Path> files = Files.walk(folder)) {
       return files.filter(path -> !path.equals(folder)).toList();
+    }
+  }
+
+  /** The space of a file without a name is in use while it is mapped. */
+  private static List<String> mappedDumps() {
+    try (Stream<String> maps = Files.lines(Path.of("/proc/self/maps"))) {
+      return maps.filter(line -> line.contains("heap.hprof")).toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -228,6 +238,28 @@ final class JavaHeapTest {
           HeapDumpException.class, () -> heap(dumper).read(MIN, MAX, v -> {}, () -> false));
       assertEquals(List.of(), leftovers());
     }
+  }
+
+  /**
+   * What is left of the one before is gone, whether it was read or not; then the next is dumped.
+   */
+  @Test
+  void read_afterOthers_nothingIsMapped() throws IOException {
+    List<List<String>> mapped = new ArrayList<>();
+    HeapDumper looking =
+        file -> {
+          mapped.add(mappedDumps());
+          if (mapped.size() == 2) {
+            Files.write(file, new byte[1000]);
+          } else {
+            HeapDumper.ofThisJvm().dump(file);
+          }
+        };
+    heap(looking).read(MIN, MAX, v -> assertEquals(1, mappedDumps().size()), () -> false);
+    assertThrows(HeapDumpException.class, () -> heap(looking).read(MIN, MAX, v -> {}, () -> false));
+    heap(looking).read(MIN, MAX, v -> {}, () -> false);
+    assertEquals(List.of(List.of(), List.of(), List.of()), mapped);
+    assertEquals(List.of(), leftovers());
   }
 
   @Test

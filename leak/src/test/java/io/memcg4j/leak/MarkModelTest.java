@@ -15,7 +15,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -87,25 +86,6 @@ final class MarkModelTest {
   private record Block(long address, long nrBytes, int minCount) {
     boolean contains(long value) {
       return value - address < nrBytes;
-    }
-  }
-
-  private static final class Said implements Marker.Specials {
-    final Map<Long, Attributes> attributes = new TreeMap<>();
-
-    @Override
-    public @Nullable Attributes of(long address) {
-      return attributes.get(address);
-    }
-
-    @Override
-    public void forEach(Each each) {
-      attributes.forEach(each::accept);
-    }
-
-    @Override
-    public boolean isEmpty() {
-      return attributes.isEmpty();
     }
   }
 

@@ -25,28 +25,10 @@ final class ScanTest {
 
   private final FakeHeap heap = new FakeHeap(64);
   private final List<Long> javaHeap = new ArrayList<>();
-  private final TreeMap<Long, Attributes> said = new TreeMap<>();
+  private final Said said = new Said();
   private Remembered remembered = new Remembered();
   private long scanNumber;
   private int nrWorkers = 1;
-
-  private final Marker.Specials specials =
-      new Marker.Specials() {
-        @Override
-        public @Nullable Attributes of(long address) {
-          return said.get(address);
-        }
-
-        @Override
-        public void forEach(Each each) {
-          said.forEach(each::accept);
-        }
-
-        @Override
-        public boolean isEmpty() {
-          return said.isEmpty();
-        }
-      };
 
   private final Scan.Roots roots =
       (min, max, sink, pace) -> {
@@ -65,7 +47,7 @@ final class ScanTest {
 
   /** One scan; what is allocated now is old in the next one. */
   private Set<Long> scan() {
-    Scan scan = new Scan(heap, roots, specials, FULL, nrWorkers, remembered, scanNumber - 1);
+    Scan scan = new Scan(heap, roots, said, FULL, nrWorkers, remembered, scanNumber - 1);
     Scan.Result result = scan.run(true);
     remembered = result.suspects();
     scanNumber++;
@@ -231,7 +213,7 @@ final class ScanTest {
           }
           return HeapRoots.NONE;
         };
-    Scan.Result result = new Scan(heap, late, specials, FULL, 1, remembered, 0).run(true);
+    Scan.Result result = new Scan(heap, late, said, FULL, 1, remembered, 0).run(true);
     assertEquals(List.of(leaked), result.found().stream().map(Scan.Found::address).toList());
     assertEquals(2, result.nrPasses());
   }
@@ -240,7 +222,7 @@ final class ScanTest {
   void noSuspects_needsOnePass() {
     javaHeap.add(heap.allocate(heap.addSlab(SIZE, 1), 0));
     scan();
-    assertEquals(1, new Scan(heap, roots, specials, FULL, 1, remembered, 0).run(true).nrPasses());
+    assertEquals(1, new Scan(heap, roots, said, FULL, 1, remembered, 0).run(true).nrPasses());
   }
 
   // ---- what the application says
@@ -254,8 +236,8 @@ final class ScanTest {
     long black = heap.allocate(slab, 2);
     long behindBlack = heap.allocate(slab, 3);
     FakeHeap.put(black, behindBlack);
-    said.put(gray, Attributes.NONE.as(Attributes.Colour.GRAY, 0));
-    said.put(black, Attributes.NONE.as(Attributes.Colour.BLACK, 0));
+    said.attributes.put(gray, Attributes.NONE.as(Attributes.Colour.GRAY, 0));
+    said.attributes.put(black, Attributes.NONE.as(Attributes.Colour.BLACK, 0));
     javaHeap.add(black);
     assertEquals(Set.of(behindBlack), scanTwice());
   }
@@ -272,8 +254,8 @@ final class ScanTest {
     FakeHeap.put(partly + 16, inArea);
     FakeHeap.put(partly + 32, outside);
     javaHeap.addAll(List.of(unscanned, partly));
-    said.put(unscanned, Attributes.NONE.unscanned(0));
-    said.put(
+    said.attributes.put(unscanned, Attributes.NONE.unscanned(0));
+    said.attributes.put(
         partly,
         Attributes.NONE.with(new Attributes.Area(16, 8), 0).with(new Attributes.Area(56, 1000), 0));
     assertEquals(Set.of(behindUnscanned, outside), scanTwice());
@@ -321,7 +303,7 @@ final class ScanTest {
     long leaked = heap.allocate(slab, 0);
     heap.ranges = RangeMap.EMPTY.with(4096, 8192, 0, 0).with(16384, 20000, 1, 0);
     assertEquals(Set.of(leaked), scanTwice());
-    Scan.Result result = new Scan(heap, roots, specials, FULL, 1, remembered, 5).run(true);
+    Scan.Result result = new Scan(heap, roots, said, FULL, 1, remembered, 5).run(true);
     assertTrue(result.nrUnreadable() > 0, result::toString);
   }
 
@@ -360,7 +342,7 @@ final class ScanTest {
   @Test
   void range_ofSeveralPiecesThatIsNotMapped_countsOnce() {
     heap.ranges = RangeMap.EMPTY.with(4096, 4096 + 5L * Marker.PIECE_BYTES, 0, 0);
-    Scan.Result result = new Scan(heap, roots, specials, FULL, 2, remembered, 0).run(true);
+    Scan.Result result = new Scan(heap, roots, said, FULL, 2, remembered, 0).run(true);
     assertEquals(1, result.nrUnreadable());
     assertEquals(1, result.nrScanned());
   }
@@ -390,7 +372,7 @@ final class ScanTest {
     heap.allocate(heap.addSlab(SIZE, 1), 0);
     Pace stop = new Pace(100, () -> true);
     for (int workers = 1; workers <= 2; workers++) {
-      Scan scan = new Scan(heap, roots, specials, stop, workers, remembered, 0);
+      Scan scan = new Scan(heap, roots, said, stop, workers, remembered, 0);
       assertThrows(CancellationException.class, () -> scan.run(true));
     }
   }
@@ -410,7 +392,7 @@ final class ScanTest {
     javaHeap.add(previous);
     AtomicInteger nrAsked = new AtomicInteger();
     Pace stop = new Pace(100, () -> nrAsked.incrementAndGet() > 2);
-    Scan scan = new Scan(heap, roots, specials, stop, 2, remembered, 0);
+    Scan scan = new Scan(heap, roots, said, stop, 2, remembered, 0);
     assertThrows(CancellationException.class, () -> scan.run(true));
   }
 
@@ -494,10 +476,10 @@ final class ScanTest {
               return HeapRoots.NONE;
             };
         Scan.Result prime =
-            new Scan(graph, from, specials, FULL, workers, new Remembered(), 0).run(true);
+            new Scan(graph, from, said, FULL, workers, new Remembered(), 0).run(true);
         graph.age();
         Scan.Result result =
-            new Scan(graph, from, specials, FULL, workers, prime.suspects(), 1).run(true);
+            new Scan(graph, from, said, FULL, workers, prime.suspects(), 1).run(true);
         Set<Long> found = new TreeSet<>();
         result.found().forEach(block -> found.add(block.address()));
         assertEquals(model.unreachable(rootWords), found, "seed=" + seed + " round=" + round);

@@ -51,8 +51,7 @@ public final class Jcstress {
 
   // A fork that says nothing for this long past its own time hangs: jcstress itself gives up after
   // 30 s and reports which thread is stuck. Beside other work it takes minutes to make the states
-  // of
-  // some tests, which are trees.
+  // of some tests, which are trees.
   private static final int FORK_GRACE_SECONDS = 300;
 
   // What the driver passes to each of its forks, with twice its heap: the states of our tests are
