@@ -51,6 +51,9 @@ final class Magazine {
   /** Bytes of the active word that were charged in advance: what it may hold at most. */
   private long parkedBytes;
 
+  /** Whether {@link Magazines} will look at it when all that is ready is given back. */
+  boolean isNoted;
+
   Magazine(int objectSize) {
     this.objectSize = objectSize;
   }

@@ -13,14 +13,20 @@ final class Magazines implements PreCharged {
    * Layout     near: the word that objects are being freed to, so that the next ones of it are found
    *            without their slab. Set at the second free in a row to the same word, as frees in no
    *            order would change it each time, and a store of a reference is dear.
+   *            noted: magazines that have been active since all was given back. Few of the sizes are
+   *            used at a time, and a stock that is cooled gives back at each change of the tenant.
    * Invariant  near is null or a word of these magazines; nrNear is 0 if it is null.
+   *            A magazine that is active is noted, once.
    */
-  private static final Magazine[] NO_MAGAZINES = none(SizeClasses.COUNT);
+  private static final Magazine[] NO_MAGAZINES = noMagazines();
+  private static final @Nullable Magazine[] NONE_NOTED = {};
 
   private final SlotSlabs home;
   private final ObjStock stock;
   private final boolean charged;
   private Magazine[] byCache = NO_MAGAZINES;
+  private @Nullable Magazine[] noted = NONE_NOTED;
+  private int nrNoted;
   private int nrStarved;
   private long nearBase;
   private long nrNear;
@@ -35,8 +41,8 @@ final class Magazines implements PreCharged {
     this.charged = charged;
   }
 
-  private static Magazine[] none(int count) {
-    Magazine[] array = new Magazine[count];
+  private static Magazine[] noMagazines() {
+    Magazine[] array = new Magazine[SizeClasses.COUNT];
     Arrays.fill(array, Magazine.NONE);
     return array;
   }
@@ -53,12 +59,12 @@ final class Magazines implements PreCharged {
 
   Magazine getOrMake(SlabGeometry geometry) {
     int index = geometry.cacheIndex();
-    if (byCache == NO_MAGAZINES) {
-      byCache = none(Math.max(index + 1, SizeClasses.COUNT));
-    } else if (index >= byCache.length) {
-      int oldLength = byCache.length;
+    int length = byCache.length;
+    if (index >= length) {
       byCache = Arrays.copyOf(byCache, index + 8);
-      Arrays.fill(byCache, oldLength, byCache.length, Magazine.NONE);
+      Arrays.fill(byCache, length, byCache.length, Magazine.NONE);
+    } else if (byCache == NO_MAGAZINES) {
+      byCache = NO_MAGAZINES.clone(); // an array that is filled costs several times as much
     }
     if (byCache[index] == Magazine.NONE) {
       byCache[index] = new Magazine(geometry.objectSize());
@@ -158,10 +164,23 @@ final class Magazines implements PreCharged {
     stock.addReady(nrBytes);
   }
 
+  /** A magazine is about to become active. */
+  void noteActive(Magazine magazine) {
+    if (!magazine.isNoted) {
+      magazine.isNoted = true;
+      if (nrNoted == noted.length) {
+        noted = Arrays.copyOf(noted, Math.max(4, 2 * nrNoted));
+      }
+      noted[nrNoted++] = magazine;
+    }
+  }
+
   @Override
   public long giveBack() {
     long nrBytes = 0;
-    for (Magazine magazine : byCache) {
+    while (nrNoted > 0) {
+      Magazine magazine = Objects.requireNonNull(noted[--nrNoted]);
+      magazine.isNoted = false;
       if (magazine.activeWord() != null) {
         nrBytes += home.retire(this, magazine);
       }

@@ -193,6 +193,7 @@ final class SlotSlabs {
       magazines.parked(nrBytes);
     }
     long taken = word.free();
+    magazines.noteActive(magazine);
     magazine.activate(word, inAdvance, nrBytes);
     list(geometry).refilled();
     if (geometry.isDebug()) {
