@@ -1,5 +1,7 @@
 package io.memcg4j.leak;
 
+import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -154,6 +156,46 @@ final class Marker {
     share.white[word] &= ~bits;
     share.gray[word] |= bits;
     share.pending[slab >>> MarkShare.GROUP_SHIFT] |= 1L << slab;
+  }
+
+  /**
+   * Marks from what is young, and from what is gray anyway, into some blocks that were white
+   * before; all others have been looked at.
+   *
+   * @param suspects as this marker knows them
+   * @param oldBirth ranges of a later birth are young
+   */
+  synchronized void markFromYoung(List<Scan.Found> suspects, long oldBirth) {
+    for (MarkShare share : shares) {
+      Arrays.fill(share.white, 0);
+    }
+    boolean[] isSuspect = new boolean[counts.length];
+    for (Scan.Found suspect : suspects) {
+      if (suspect.slab() < 0) {
+        isSuspect[suspect.word()] = true;
+        continue;
+      }
+      long bit = map.bitOf(suspect.slab(), map.indexOf(suspect.slab(), suspect.address()));
+      for (MarkShare share : shares) {
+        share.white[suspect.word()] |= bit;
+      }
+    }
+    for (int slab = 0; slab < map.nrSlabs(); slab++) {
+      int word = map.firstWord(slab);
+      for (int end = word + map.nrWords[slab]; word < end; word++) {
+        long young = map.live[word] & ~map.old[word];
+        if (young != 0) {
+          grayObjects(slab, word, young);
+        }
+      }
+    }
+    for (int range = 0; range < counts.length; range++) {
+      if (ranges.birth(range) > oldBirth && minCounts[range] > 0) {
+        grayRange(range);
+      } else if (!isSuspect[range]) {
+        counts[range] = Math.max(counts[range], minCounts[range]);
+      }
+    }
   }
 
   /** A range is looked into when it is gray: its references to itself change nothing. */

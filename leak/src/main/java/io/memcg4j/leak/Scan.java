@@ -11,13 +11,16 @@ import org.jspecify.annotations.Nullable;
 final class Scan {
   /*
    * Steps      mark from the roots; what is white and young, or white and changed since the last scan,
-   *            is gray for this scan; mark on. What is white then is suspect. If there are suspects, all
-   *            again from fresh roots, without the look at contents; a suspect that is white again and
-   *            was allocated all the time is unreferenced.
+   *            is gray for this scan; mark on. What is white then is suspect, unless what was allocated
+   *            meanwhile refers to it. If there are suspects, all again from fresh roots, without the
+   *            look at contents; a suspect that is white again and was allocated all the time is
+   *            unreferenced.
    * Invariant  a block is unreferenced only if it was white, old and of unchanged contents in two scans
    *            that follow each other, and white in the second pass of the later one.
-   * Not        that a block is found whose address happens to stand somewhere.
-   * guaranteed
+   * Not        that a block is found whose address happens to stand somewhere. That none is found whose
+   * guaranteed only reference is moved, or copied to a new holder and cleared in the old one, in each
+   *            of the looks while they read: by who does that all the time, in less than the
+   *            milliseconds between a snapshot and reading what is new in it.
    * Origin     the steps of kmemleak's scan, with the confirmation of 2026.
    */
   /** Where references come from that are in no block. */
@@ -122,17 +125,13 @@ final class Scan {
     List<Found> suspects = grayTheYoungAndChanged(first, isOld, remembered, workers);
     timedDrain(first, workers);
     suspects.removeIf(suspect -> !isWhite(first, suspect));
-    List<Found> found = new ArrayList<>();
+    suspects = unlessTheNewRefer(suspects, workers);
+    List<Found> found = List.of();
     if (!suspects.isEmpty()) {
       nrPasses = 2;
       Marker second = marker();
       markFromRoots(second, workers);
-      for (Found suspect : suspects) {
-        Found again = confirm(second, suspect);
-        if (again != null) {
-          found.add(again);
-        }
-      }
+      found = unlessTheNewRefer(confirm(second, suspects), workers);
     }
     for (Found one : found) {
       Suspect last = before.get(one.address());
@@ -178,6 +177,23 @@ final class Scan {
     heapRoots = read.after(heapRoots);
     tell(ScanProgress.Step.MARK);
     timedDrain(marker, workers);
+  }
+
+  /**
+   * Without those that can be reached from what was allocated since the scan began. A pass marks
+   * what was allocated when it began: who puts a copy in the place of a holder meanwhile has the
+   * only references in a block that the pass does not know.
+   */
+  private List<Found> unlessTheNewRefer(List<Found> suspects, Workers workers) {
+    if (suspects.isEmpty()) {
+      return suspects;
+    }
+    Marker marker = marker();
+    List<Found> left = confirm(marker, suspects);
+    marker.markFromYoung(left, oldBirth);
+    timedDrain(marker, workers);
+    left.removeIf(suspect -> !isWhite(marker, suspect));
+    return left;
   }
 
   private void timedDrain(Marker marker, Workers workers) {
@@ -264,7 +280,18 @@ final class Scan {
     return (marker.white(block.slab(), block.word()) & marker.map.bitOf(block.slab(), index)) != 0;
   }
 
-  /** The block as the second pass sees it, if it is still the same one and still white. */
+  private List<Found> confirm(Marker later, List<Found> suspects) {
+    List<Found> left = new ArrayList<>();
+    for (Found suspect : suspects) {
+      Found again = confirm(later, suspect);
+      if (again != null) {
+        left.add(again);
+      }
+    }
+    return left;
+  }
+
+  /** The block as a later look sees it, if it is still the same one and still white. */
   private @Nullable Found confirm(Marker second, Found suspect) {
     long address = suspect.address();
     if (suspect.slab() < 0) {

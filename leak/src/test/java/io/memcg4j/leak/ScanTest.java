@@ -30,8 +30,12 @@ final class ScanTest {
   private long scanNumber;
   private int nrWorkers = 1;
 
+  /** What the application does between the look at what is allocated and the look at the roots. */
+  private Runnable afterSnapshot = () -> {};
+
   private final Scan.Roots roots =
       (min, max, sink, pace) -> {
+        afterSnapshot.run();
         for (long value : javaHeap) {
           if (value >= min && value < max) {
             sink.accept(value);
@@ -60,6 +64,58 @@ final class ScanTest {
   private Set<Long> scanTwice() {
     assertEquals(Set.of(), scan(), "the first scan only remembers");
     return scan();
+  }
+
+  /**
+   * Copy on write: each pass knows a holder that is cleared, and not the one that took its place.
+   */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3})
+  void holderIsReplacedInEachPass_whatItHeldIsNotFound(int workers) {
+    nrWorkers = workers;
+    int slab = heap.addSlab(SIZE, 1);
+    int others = heap.addSlab(SIZE, 1);
+    long leaked = heap.allocate(slab, 0);
+    long held = heap.allocate(slab, 1);
+    long heldByHeld = heap.allocate(slab, 2);
+    FakeHeap.put(held, heldByHeld);
+    AtomicInteger nrHolders = new AtomicInteger();
+    afterSnapshot =
+        () -> {
+          int now = nrHolders.incrementAndGet();
+          if (now > 1) {
+            FakeHeap.put(javaHeap.removeFirst(), 0);
+            heap.free(others, now - 1);
+          }
+          javaHeap.add(heap.allocate(others, now));
+          FakeHeap.put(javaHeap.getFirst(), held);
+        };
+    afterSnapshot.run();
+    assertEquals(Set.of(leaked), scanTwice());
+    assertEquals(Set.of(leaked), scan());
+  }
+
+  /** The same with holders outside the slabs. */
+  @Test
+  void areaIsReplacedInEachPass_whatItHeldIsNotFound() {
+    int slab = heap.addSlab(SIZE, 1);
+    long leaked = heap.allocate(slab, 0);
+    long held = heap.allocate(slab, 1);
+    afterSnapshot =
+        () -> {
+          if (!javaHeap.isEmpty()) {
+            long before = javaHeap.removeFirst();
+            FakeHeap.put(before, 0);
+            heap.ranges = heap.ranges.without(heap.ranges.find(before));
+          }
+          long area = heap.foreign(SIZE);
+          heap.ranges = heap.ranges.with(area, area + SIZE, 1, scanNumber);
+          FakeHeap.put(area, held);
+          javaHeap.add(area);
+        };
+    afterSnapshot.run();
+    assertEquals(Set.of(leaked), scanTwice());
+    assertEquals(Set.of(leaked), scan());
   }
 
   @Test
