@@ -18,14 +18,8 @@ final class BenchOptions {
   @Option(
       names = "--rounds",
       paramLabel = "N",
-      description = "Measured rounds per process; the best counts (default: ${DEFAULT-VALUE}).")
+      description = "Measured rounds per process (default: ${DEFAULT-VALUE}).")
   private int nrRounds = 100;
-
-  @Option(
-      names = "--count",
-      paramLabel = "N",
-      description = "Objects that are live at one time (default: ${DEFAULT-VALUE}).")
-  private int nrObjects = 1_000_000;
 
   BenchOptions() {
     this(DEFAULT_FORKS);
@@ -48,13 +42,13 @@ final class BenchOptions {
     return positive("rounds", nrRounds);
   }
 
-  int nrObjects() {
-    return positive("count", nrObjects);
+  private static int positive(String name, int value) {
+    return between(1, Integer.MAX_VALUE, name, value);
   }
 
-  private static int positive(String name, int value) {
-    if (value < 1) {
-      throw new UsageError("bad " + name + ": value=" + value + " range=1.." + Integer.MAX_VALUE);
+  static int between(int least, int most, String name, int value) {
+    if (value < least || value > most) {
+      throw new UsageError("bad " + name + ": value=" + value + " range=" + least + ".." + most);
     }
     return value;
   }

@@ -108,11 +108,11 @@ final class CaseBench {
   }
 
   void run(PrintWriter out, String title) throws IOException, InterruptedException {
+    if (save != null) {
+      save.begin(bench, options.nrForks());
+    }
     List<String> failures = measure();
     List<Figure> figures = figures();
-    if (save != null) {
-      save.write(bench, options.nrForks(), figures, skipped);
-    }
     if (options.json()) {
       figures.forEach(figure -> out.println(figure.toJson()));
     } else {
@@ -121,6 +121,9 @@ final class CaseBench {
       print(out, figures);
     }
     out.flush();
+    if (save != null) {
+      save.write(figures, skipped);
+    }
     if (!failures.isEmpty()) {
       throw new IllegalStateException(String.join("\n", failures));
     }

@@ -76,7 +76,7 @@ final class GrowthBench implements Callable<Integer> {
     List<Step> steps = new ArrayList<>(CaseBench.chosen(steps(), prefix));
     List<Skipped> skipped = skip(steps);
     if (steps.isEmpty()) {
-      return Main.OK;
+      throw new UsageError("nothing to measure: all cases were left out: prefix=" + prefix);
     }
     new CaseBench(NAME, options, steps, METRICS)
         .withRunner(this::run)

@@ -28,11 +28,13 @@ final class KmallocBench implements Callable<Integer> {
 
   @Mixin private BenchOptions options = new BenchOptions();
 
+  @Mixin private CountOption count = new CountOption();
+
   @Spec private CommandSpec spec = CommandSpec.create();
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    KmallocReport report = new KmallocReport(options, measure());
+    KmallocReport report = new KmallocReport(options, count.nrObjects(), measure());
     PrintWriter out = spec.commandLine().getOut();
     if (options.json()) {
       report.figures().forEach(figure -> out.println(figure.toJson()));
@@ -46,7 +48,7 @@ final class KmallocBench implements Callable<Integer> {
     Samples samples = new Samples();
     Progress progress = Progress.onTerminal();
     String nrRounds = Integer.toString(options.nrRounds());
-    String nrObjects = Integer.toString(options.nrObjects());
+    String nrObjects = Integer.toString(count.nrObjects());
     int nrSteps = options.nrForks() * KmallocCase.values().length * SUBJECTS.size();
     int nrDone = 0;
     try {

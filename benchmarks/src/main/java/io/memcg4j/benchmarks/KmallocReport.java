@@ -23,10 +23,12 @@ final class KmallocReport {
   private static final double MAX_NOISE = 1.1;
 
   private final BenchOptions options;
+  private final int nrObjects;
   private final Samples samples;
 
-  KmallocReport(BenchOptions options, Samples samples) {
+  KmallocReport(BenchOptions options, int nrObjects, Samples samples) {
     this.options = options;
+    this.nrObjects = nrObjects;
     this.samples = samples;
   }
 
@@ -50,7 +52,7 @@ final class KmallocReport {
     out.printf(
         "%d x kmalloc(%d) held live, then freed: us per million; best of %d rounds,"
             + " median of %d forks (lowest..highest)%n",
-        options.nrObjects(), KmallocLoop.SIZE, options.nrRounds(), options.nrForks());
+        nrObjects, KmallocLoop.SIZE, options.nrRounds(), options.nrForks());
     printTable(out, LoopTimer.ALLOC);
     printLinux(out, "linux user", LINUX_USER);
     printLinux(out, "linux root", LINUX_ROOT);

@@ -51,6 +51,9 @@ final class PageCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     PrintWriter out = spec.commandLine().getOut();
+    if (chartsFolder != null && resultsFile == null) {
+      throw new UsageError("--charts is for --results: the pages have their own folder");
+    }
     Map<Path, String> files =
         resultsFile == null
             ? pages(Path.of(System.getProperty(TraceFiles.HOME_PROPERTY, ".")))

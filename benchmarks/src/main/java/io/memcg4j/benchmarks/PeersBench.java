@@ -78,7 +78,11 @@ final class PeersBench implements Callable<Integer> {
       List<Skipped> skipped = skip(asked, natives);
       List<Step> steps = steps(asked);
       if (steps.isEmpty()) {
-        return Main.OK;
+        throw new UsageError(
+            "nothing to measure: no subject that is left does this work: case="
+                + (prefix.isEmpty() ? "any" : prefix)
+                + " subjects="
+                + asked.stream().map(PeerSubject::name).toList());
       }
       new CaseBench(NAME, options, steps, METRICS)
           .withRunner(step -> run(step, natives))

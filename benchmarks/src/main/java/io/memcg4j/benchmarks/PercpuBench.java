@@ -34,6 +34,8 @@ final class PercpuBench implements Callable<Integer> {
 
   @Mixin private BenchOptions options = new BenchOptions();
 
+  @Mixin private CountOption count = new CountOption();
+
   @Option(
       names = "--case",
       paramLabel = "PREFIX",
@@ -58,7 +60,7 @@ final class PercpuBench implements Callable<Integer> {
             spec.commandLine().getOut(),
             "add/N: one counter, N threads; addmany/N: 8192 of them in turn; nanoseconds per"
                 + " addition and thread; memory/N: bytes per counter of "
-                + options.nrObjects()
+                + count.nrObjects()
                 + " after N threads added to each; native is what is resident, charged what the"
                 + " group pays");
     return Main.OK;
@@ -70,7 +72,7 @@ final class PercpuBench implements Callable<Integer> {
         step.caseName(),
         step.subject(),
         Integer.toString(options.nrRounds()),
-        Integer.toString(options.nrObjects()));
+        Integer.toString(count.nrObjects()));
   }
 
   private static List<Step> steps() {

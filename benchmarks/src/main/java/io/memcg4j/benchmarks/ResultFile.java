@@ -61,10 +61,6 @@ record ResultFile(Map<String, String> run, List<Figure> figures, List<Skipped> s
           new JsonLine().put("subject", each.subject()).put(REASON, each.reason()).toString());
     }
     figures.forEach(figure -> lines.add(figure.toJson()));
-    Path folder = file.toAbsolutePath().getParent();
-    if (folder != null) {
-      Files.createDirectories(folder);
-    }
     Files.write(file, lines);
   }
 

@@ -35,6 +35,9 @@ interface ResultPage {
    */
   static ResultPage of(ResultFile results) {
     String run = results.run().getOrDefault("run", "");
+    if (results.figures().isEmpty()) {
+      throw new UsageError("results without figures: run=" + run);
+    }
     return switch (run) {
       case PeersBench.NAME -> new PeersPage(results);
       case GrowthBench.NAME -> new GrowthPage(results);

@@ -2,9 +2,12 @@ package io.memcg4j.benchmarks;
 
 import io.memcg4j.benchmarks.ResultFile.Skipped;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -20,16 +23,39 @@ final class SaveOption {
       description = "Also writes what it found to a file, with date, machine and command.")
   private @Nullable Path file;
 
+  private Map<String, String> facts = Map.of();
+
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command = CommandSpec.create();
 
   SaveOption() {}
 
+  /**
+   * To be called before anything is measured: the load is still that of others, the commit that of
+   * what is run, and a file that cannot be written costs nobody half an hour.
+   *
+   * @throws UsageError if the file cannot be written
+   */
+  void begin(String bench, int nrForks) {
+    if (file == null) {
+      return;
+    }
+    facts = RunFacts.of(bench, typed(), nrForks);
+    try {
+      Path folder = file.toAbsolutePath().getParent();
+      if (folder != null) {
+        Files.createDirectories(folder);
+      }
+      Files.newByteChannel(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE).close();
+    } catch (IOException e) {
+      throw new UsageError("cannot write results: file=" + file + " cause=" + e);
+    }
+  }
+
   /** Writes the file if one was asked for. */
-  void write(String bench, int nrForks, List<Figure> figures, List<Skipped> skipped)
-      throws IOException {
+  void write(List<Figure> figures, List<Skipped> skipped) throws IOException {
     if (file != null) {
-      new ResultFile(RunFacts.of(bench, typed(), nrForks), figures, skipped).write(file);
+      new ResultFile(facts, figures, skipped).write(file);
     }
   }
 

@@ -64,6 +64,8 @@ final class SeedsBench implements Callable<Integer> {
 
   @Mixin private BenchOptions options = new BenchOptions(1);
 
+  @Mixin private CountOption count = new CountOption();
+
   @Mixin private SaveOption save = new SaveOption();
 
   @Option(
@@ -146,7 +148,7 @@ final class SeedsBench implements Callable<Integer> {
     arguments.add(step.caseName().substring(slash + 1));
     arguments.add(step.subject());
     if (step.caseName().startsWith(KMALLOC)) {
-      arguments.add(Integer.toString(options.nrObjects()));
+      arguments.add(Integer.toString(count.nrObjects()));
     }
     arguments.add(Integer.toString(nrRounds(step)));
     return Fork.run(arguments.toArray(String[]::new));

@@ -28,6 +28,8 @@ final class ThreadsBench implements Callable<Integer> {
 
   @Mixin private BenchOptions options = new BenchOptions();
 
+  @Mixin private CountOption count = new CountOption();
+
   @Spec private CommandSpec spec = CommandSpec.create();
 
   @Override
@@ -46,7 +48,7 @@ final class ThreadsBench implements Callable<Integer> {
     Samples samples = new Samples();
     Progress progress = Progress.onTerminal();
     String nrRounds = Integer.toString(options.nrRounds());
-    String nrObjects = Integer.toString(options.nrObjects());
+    String nrObjects = Integer.toString(count.nrObjects());
     int nrSteps = options.nrForks() * CASES.size();
     int nrDone = 0;
     try {
@@ -82,7 +84,7 @@ final class ThreadsBench implements Callable<Integer> {
     out.printf(
         "%d x kmalloc(%d) held live, then freed, per thread: million allocations with their frees a"
             + " second; best of %d rounds, median of %d forks (lowest..highest)%n%n",
-        options.nrObjects(), KmallocLoop.SIZE, options.nrRounds(), options.nrForks());
+        count.nrObjects(), KmallocLoop.SIZE, options.nrRounds(), options.nrForks());
     for (Figure figure : figures) {
       Figure.Spread spread = figure.spread();
       if (spread == null) {

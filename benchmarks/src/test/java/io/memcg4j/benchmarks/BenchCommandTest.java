@@ -45,6 +45,10 @@ final class BenchCommandTest {
     assertEquals(2, run.exitCode());
     assertEquals("bad forks: value=0 range=1..2147483647", run.err().strip());
     assertEquals(2, CommandRun.of("bench", "threads", "--rounds", "x").exitCode());
+    run = CommandRun.of("bench", "kmalloc", "--count", "2147483647");
+    assertEquals(2, run.exitCode());
+    assertEquals("bad count: value=2147483647 range=1..100000000", run.err().strip());
+    assertEquals(2, CommandRun.of("bench", "peers", "--count", "5").exitCode());
   }
 
   /**
@@ -170,7 +174,7 @@ final class BenchCommandTest {
         }
       }
     }
-    return new KmallocReport(new BenchOptions(), samples);
+    return new KmallocReport(new BenchOptions(), 1_000_000, samples);
   }
 
   private static Figure find(List<Figure> figures, String which, String subject, String metric) {

@@ -82,9 +82,10 @@ final class GrowthBenchTest {
   @Test
   void bench_largestPopulation_isNamedAndLeftOut() {
     CommandRun run = CommandRun.of("bench", "growth", "--case", "objects/100000000", "--json");
-    assertEquals(Main.OK, run.exitCode(), run.err());
+    assertEquals(Main.BAD_INPUT, run.exitCode(), run.err());
     assertEquals("", run.out());
     assertTrue(run.err().startsWith("skipped: case=objects/100000000 reason="), run.err());
+    assertTrue(run.err().contains("nothing to measure"), run.err());
   }
 
   @Test

@@ -49,7 +49,7 @@ final class PageCommandTest {
 
   @Test
   void resultFile_roundTrip() throws IOException {
-    Path file = folder.resolve("new/results.jsonl");
+    Path file = folder.resolve("results.jsonl");
     results().write(file);
     assertEquals(results(), ResultFile.read(file));
     Files.writeString(file, "{\"run\":\"peers\"}\nnonsense\n");
@@ -103,6 +103,30 @@ final class PageCommandTest {
     assertEquals(Main.OK, run.exitCode(), run.err());
     assertTrue(run.out().contains("### Pairs"), run.out());
     SvgChartTest.parse(Files.readString(folder.resolve("peers-held.svg")));
+  }
+
+  @Test
+  void otherResults_withoutFiguresOrForThePages_areRefused() throws Exception {
+    Path file = folder.resolve("results.jsonl");
+    new ResultFile(Map.of("run", "peers"), List.of(), List.of()).write(file);
+    CommandRun run = CommandRun.of("bench", "page", "--results", file.toString());
+    assertEquals(Main.BAD_INPUT, run.exitCode());
+    assertEquals("results without figures: run=peers", run.err().strip());
+    run = CommandRun.of("bench", "page", "--charts", folder.toString());
+    assertEquals(Main.BAD_INPUT, run.exitCode());
+    assertTrue(run.err().contains("--charts is for --results"), run.err());
+  }
+
+  /** Before anything is measured: the case would take longer than any test may. */
+  @Test
+  void bench_savedWhereNothingCanBe_isRefusedAtOnce() throws Exception {
+    Path file = Files.createFile(folder.resolve("file"));
+    for (Path bad : List.of(folder, file.resolve("below.jsonl"))) {
+      CommandRun run =
+          CommandRun.of("bench", "peers", "--rounds", "1000000000", "--save", bad.toString());
+      assertEquals(Main.BAD_INPUT, run.exitCode());
+      assertTrue(run.err().contains("cannot write results: file=" + bad), run.err());
+    }
   }
 
   @Test

@@ -156,5 +156,9 @@ final class PeersBenchTest {
     assertEquals(Main.BAD_INPUT, run.exitCode());
     assertTrue(run.err().contains("known=" + PeerSubject.names()), run.err());
     assertEquals(Main.BAD_INPUT, CommandRun.of("bench", "peers", "--case", "nothing").exitCode());
+    run = CommandRun.of("bench", "peers", "--case", "replay", "--subject", "arrow-root");
+    assertEquals(Main.BAD_INPUT, run.exitCode());
+    assertTrue(run.err().contains("nothing to measure"), run.err());
+    assertTrue(run.err().contains("case=replay subjects=[arrow-root]"), run.err());
   }
 }
