@@ -82,6 +82,7 @@ public final class Jcstress {
    */
   public static void assertHolds(Class<?> test) {
     Outcomes sum = new Outcomes(test);
+    ProofRow.forget(test, Headers.chosen());
     Effort effort = Effort.chosen();
     List<Sample> samples =
         effort == Effort.FULL ? runDriver(test) : runForks(test, Goal.HOLDS, effort);
@@ -117,6 +118,7 @@ public final class Jcstress {
   static void assertBreaks(Class<?> brokenTwin, int timeoutSeconds) {
     long deadlineNanos = System.nanoTime() + TimeUnit.SECONDS.toNanos(timeoutSeconds);
     Outcomes sum = new Outcomes(brokenTwin);
+    ProofRow.forget(brokenTwin, Headers.chosen());
     int rounds = 0;
     do {
       for (Sample sample : runForks(brokenTwin, Goal.BREAKS, Effort.SHORT)) {

@@ -11,6 +11,8 @@ import java.util.Locale;
  * proof-table} puts those of all modules together.
  */
 final class ProofRow {
+  private static final Path FOLDER = Path.of("target", "proof");
+
   private ProofRow() {}
 
   static void write(Class<?> test, String verdict, Outcomes seen, Effort effort, Headers headers) {
@@ -26,12 +28,24 @@ final class ProofRow {
             seen.counts().replace("|", "\\|"),
             effort,
             headers);
-    Path folder = Path.of("target", "proof");
     try {
-      Files.createDirectories(folder);
-      Files.writeString(folder.resolve(Outcomes.nameOf(test) + "-" + headers + ".row"), row);
+      Files.createDirectories(FOLDER);
+      Files.writeString(file(test, headers), row);
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot write: folder=" + folder.toAbsolutePath(), e);
+      throw new UncheckedIOException("cannot write: folder=" + FOLDER.toAbsolutePath(), e);
     }
+  }
+
+  /** A test begins: what an earlier run of it has seen says nothing of this one. */
+  static void forget(Class<?> test, Headers headers) {
+    try {
+      Files.deleteIfExists(file(test, headers));
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot delete: folder=" + FOLDER.toAbsolutePath(), e);
+    }
+  }
+
+  static Path file(Class<?> test, Headers headers) {
+    return FOLDER.resolve(Outcomes.nameOf(test) + "-" + headers + ".row");
   }
 }

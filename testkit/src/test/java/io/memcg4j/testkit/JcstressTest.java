@@ -1,11 +1,16 @@
 package io.memcg4j.testkit;
 
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.lang.invoke.ConstantBootstraps;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.openjdk.jcstress.annotations.Actor;
@@ -20,11 +25,16 @@ final class JcstressTest {
   @Test
   void assertHolds_correctTest_passes() {
     Jcstress.assertHolds(Volatile.class);
+    assertTrue(Files.exists(ProofRow.file(Volatile.class, Headers.chosen())));
   }
 
   @Test
-  void assertHolds_forbiddenOutcome_fails() {
+  void assertHolds_forbiddenOutcome_failsAndForgetsWhatHeldBefore() throws IOException {
+    Path row = ProofRow.file(OpaqueForbidden.class, Headers.chosen());
+    Files.createDirectories(Objects.requireNonNull(row.getParent()));
+    Files.writeString(row, "| of an earlier run | holds |");
     assertFails("forbidden outcome", () -> Jcstress.assertHolds(OpaqueForbidden.class));
+    assertFalse(Files.exists(row));
   }
 
   @Test
