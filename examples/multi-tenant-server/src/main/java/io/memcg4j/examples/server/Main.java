@@ -31,10 +31,9 @@ public final class Main {
    * Runs the demo or the server.
    *
    * @param args see the usage
-   * @throws IOException if the tenants' file cannot be read, or the port cannot be had
    * @throws InterruptedException if interrupted
    */
-  public static void main(String[] args) throws IOException, InterruptedException {
+  public static void main(String[] args) throws InterruptedException {
     List<String> words = new ArrayList<>(List.of(args));
     if (words.contains("--help") || words.isEmpty()) {
       System.out.println(USAGE);
@@ -53,6 +52,9 @@ public final class Main {
     } catch (TenantsFile.SyntaxException e) {
       System.err.println("memcg4j: tenants' file: " + e.getMessage());
       System.exit(2);
+    } catch (IOException e) { // no such file, no text, a port that is taken
+      System.err.println("memcg4j: cannot serve: " + e);
+      System.exit(2);
     }
   }
 
@@ -69,6 +71,18 @@ public final class Main {
     System.exit(broken.isEmpty() ? 0 : 1);
   }
 
+  private static int port(String text) {
+    try {
+      int port = Integer.parseInt(text);
+      if (port >= 0 && port <= MAX_PORT) {
+        return port;
+      }
+    } catch (NumberFormatException e) {
+      // told as any other
+    }
+    throw new IllegalArgumentException("bad port: value=" + text + " legal=0.." + MAX_PORT);
+  }
+
   private static void serve(List<String> words)
       throws IOException, InterruptedException, TenantsFile.SyntaxException {
     int port = DEFAULT_PORT;
@@ -77,10 +91,10 @@ public final class Main {
       if (at + 1 == words.size()) {
         throw new IllegalArgumentException("no port after --port");
       }
-      port = Integer.parseInt(words.remove(at + 1));
+      port = port(words.remove(at + 1));
       words.remove(at);
     }
-    if (words.size() != 1 || port < 0 || port > MAX_PORT) {
+    if (words.size() != 1) {
       throw new IllegalArgumentException("bad arguments: legal=[--port 0..65535] TENANTS_FILE");
     }
     Application application =
