@@ -11,6 +11,10 @@ final class BirthEpoch {
    *            writes it (volatile), then reads which words are active and what their magazines
    *            hold. So an object that is handed out in the new epoch was stamped with it by the one,
    *            or recorded as held by the other (BirthEpochStress, twin: no fence).
+   *            A watched object that is freed comes back to a magazine, or is free when its word becomes
+   *            active; what came back is stamped before the word is left. isWatched looks at the
+   *            magazine first, then at the bit, so that it misses neither (WatchStress, twin: the
+   *            other way round).
    * Locks      none; begin and end by one thread at a time.
    */
   static final int OFF = 0;
@@ -64,7 +68,20 @@ final class BirthEpoch {
   static long youngOf(Word word, int epoch) {
     SlabTrack track = word.slab.track();
     long young = track == null ? 0 : track.youngSince(word.index(), epoch);
+    return young | backInMagazine(word);
+  }
+
+  /** Objects that the word's magazine has, or has had since the word became active. */
+  static long backInMagazine(Word word) {
     Magazine magazine = word.activeInAcquire();
-    return magazine == null ? young : young | magazine.returned() | magazine.takenAcquire();
+    return magazine == null ? 0 : magazine.returned() | magazine.takenAcquire();
+  }
+
+  /** Whether an object is the one that was watched. Any thread. */
+  static boolean isWatched(Word word, long bit) {
+    long back = backInMagazine(word);
+    VarHandle.acquireFence();
+    SlabTrack track = word.slab.track();
+    return track != null && (track.watched(word.index()) & ~back & bit) != 0 && !word.isFreed(bit);
   }
 }

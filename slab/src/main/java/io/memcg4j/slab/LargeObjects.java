@@ -65,6 +65,10 @@ final class LargeObjects {
     }
     long dirtyBytes = Math.min(slab.dirtyBytes, nrBytes);
     slab.birthEpoch = allocator.tracking().epoch();
+    SlabTrack track = slab.track();
+    if (track != null) {
+      track.unwatch();
+    }
     slab.allocateLarge(stock.handle(), (int) nrPages);
     if (allocator.profile().isOn()) {
       allocator.profile().allocatedLarge(slab);

@@ -54,11 +54,20 @@ public final class ObjectTracking {
     }
   }
 
-  /** Ends tracking. What is known of objects is forgotten; {@link #advance} starts anew. */
+  /**
+   * Ends tracking. What is known of objects is forgotten, and none is watched; {@link #advance}
+   * starts anew.
+   */
   public void stop() {
     advancing.lock();
     try {
       births.end();
+      for (Slab slab : allocator.range().inUse()) {
+        SlabTrack track = slab.track();
+        if (track != null) {
+          track.unwatch();
+        }
+      }
     } finally {
       advancing.unlock();
     }
@@ -104,6 +113,59 @@ public final class ObjectTracking {
   }
 
   /**
+   * Has an allocated object of the slabs told from those that take its place, which the address
+   * alone does not do. Begins tracking if it has not begun. The caller keeps the object from being
+   * freed during the call.
+   *
+   * @param address an address in the object
+   * @return whether {@link #isWatched} tells of it from now on; false if there is no object, or if
+   *     it was freed and allocated again just before, by another thread that is inside a scope
+   */
+  public boolean watch(long address) {
+    if (!isOn()) {
+      advance();
+    }
+    Slab slab = allocator.range().findSlow(address);
+    int index = slab == null ? -1 : indexIn(slab, address);
+    if (slab == null || index < 0) {
+      return false;
+    }
+    Word word = slab.wordOf(index);
+    long bit = slab.bitOf(index);
+    if ((BirthEpoch.backInMagazine(word) & bit) != 0) {
+      allocator.settle(); // the word is left, unless another thread's scope has the slot
+    }
+    slab.trackOrMake().watch(word.index(), bit);
+    return BirthEpoch.isWatched(word, bit);
+  }
+
+  /**
+   * Whether the object that an address lies in is still the one for which {@link #watch} was
+   * called. Racy while others free it.
+   *
+   * @param address an address in the object
+   * @return false if it was freed since, allocated again or not
+   */
+  public boolean isWatched(long address) {
+    Slab slab = allocator.range().findSlow(address);
+    int index = slab == null ? -1 : indexIn(slab, address);
+    return slab != null
+        && index >= 0
+        && BirthEpoch.isWatched(slab.wordOf(index), slab.bitOf(index));
+  }
+
+  /** The number of the object of a slab that an address lies in; -1 if in none. */
+  private static int indexIn(Slab slab, long address) {
+    if (slab.large) {
+      long nrBytes = (long) slab.nrPages << MemCgroup.PAGE_SHIFT;
+      return Long.compareUnsigned(address - slab.base, nrBytes) < 0 ? 0 : -1;
+    }
+    return Long.compareUnsigned(address - slab.base, slab.usableBytes) < 0
+        ? slab.indexOf(address)
+        : -1;
+  }
+
+  /**
    * Keeps the allocator's address space mapped, also if the allocator is closed meanwhile.
    *
    * @return false if it is closed already; else to be followed by {@link #unpin}
@@ -129,11 +191,8 @@ public final class ObjectTracking {
     if (slab == null || track == null) {
       return -1;
     }
-    if (slab.large) {
-      return track.ageMillis(0);
-    }
-    boolean inside = address >= slab.base && address - slab.base < slab.usableBytes;
-    return inside ? track.ageMillis(slab.indexOf(address)) : -1;
+    int index = indexIn(slab, address);
+    return index < 0 ? -1 : track.ageMillis(index);
   }
 
   /**
@@ -148,14 +207,11 @@ public final class ObjectTracking {
     if (slab == null || track == null) {
       return 0;
     }
-    if (slab.large) {
-      return track.site(0);
-    }
-    if (address < slab.base || address - slab.base >= slab.usableBytes) {
-      return 0;
-    }
-    int site = track.site(slab.indexOf(address));
-    return site == 0 && slab.geometry.isDebug() ? allocator.debug().callSite(slab, address) : site;
+    int index = indexIn(slab, address);
+    int site = index < 0 ? 0 : track.site(index);
+    return index >= 0 && site == 0 && slab.geometry.isDebug()
+        ? allocator.debug().callSite(slab, address)
+        : site;
   }
 
   /**

@@ -13,9 +13,13 @@ final class SlabTrack {
    *            young is stamped by the owner of the home slot when the word becomes active or leaves;
    *            held by whoever advances the epoch, for words that were active at that moment.
    *            sites: a call site per object, 0 where none is known; made when the first is.
+   *            watched: objects that somebody wants to tell from those that take their place; made when
+   *            the first is.
    * Ordering   young, then youngEpoch, both with release, before any of the objects is handed out: a
    *            reader that takes an old pair together with a new object is set right by its second
    *            look. sites by exchange: one of those who free an object gets what was there.
+   *            watched by atomics: set by anyone while the object is allocated, cleared by whoever stamps
+   *            young, before the object is handed out again or its word leaves (BirthEpoch.isWatched).
    */
   private static final VarHandle LONGS = arrayElementVarHandle(long[].class);
   private static final VarHandle INTS = arrayElementVarHandle(int[].class);
@@ -25,6 +29,7 @@ final class SlabTrack {
   private final long[] held;
   private final int[] heldEpoch;
   private volatile int @Nullable [] sites;
+  private volatile long @Nullable [] watched;
 
   /** When each object was allocated, in milliseconds of {@link #nowMillis}; made before sites. */
   private volatile int @Nullable [] births;
@@ -44,6 +49,36 @@ final class SlabTrack {
     LONGS.setRelease(young, word, before | bits);
     INTS.setRelease(youngEpoch, word, epoch);
     VarHandle.releaseFence();
+    long[] mine = watched;
+    if (mine != null && (mine[word] & bits) != 0) {
+      LONGS.getAndBitwiseAnd(mine, word, ~bits);
+    }
+  }
+
+  /** By anyone, of allocated objects. */
+  void watch(int word, long bits) {
+    long[] mine = watched;
+    LONGS.getAndBitwiseOr(mine == null ? makeWatched() : mine, word, bits);
+  }
+
+  private synchronized long[] makeWatched() {
+    long[] mine = watched;
+    if (mine == null) {
+      mine = new long[young.length];
+      watched = mine;
+    }
+    return mine;
+  }
+
+  /** Objects that are watched, unless the word's magazine has had them back since. */
+  long watched(int word) {
+    long[] mine = watched;
+    return mine == null ? 0 : (long) LONGS.getAcquire(mine, word);
+  }
+
+  /** Nothing is watched any more. */
+  void unwatch() {
+    watched = null;
   }
 
   /** By whoever advances the epoch, one at a time. */

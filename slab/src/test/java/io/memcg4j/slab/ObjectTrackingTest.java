@@ -15,7 +15,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
@@ -253,6 +258,155 @@ class ObjectTrackingTest {
         }
       }
     }
+  }
+
+  @Test
+  void watched_untilItIsFreed_alsoIfItsAddressIsAllocatedAgain() throws Exception {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      ObjectTracking tracking = kmalloc.tracking();
+      long watched;
+      try (Scope scope = instance.handle("a").enter()) {
+        Kmalloc.Bound bound = kmalloc.bind(scope);
+        long other = bound.allocate(64);
+        watched = bound.allocate(64);
+        assertFalse(tracking.isWatched(watched));
+        assertTrue(tracking.watch(watched + 1));
+        assertTrue(tracking.isOn());
+        assertTrue(tracking.isWatched(watched));
+        assertFalse(tracking.isWatched(other), "its neighbour");
+        Instance.elsewhere(tracking::advance);
+        bound.free(other);
+        assertTrue(tracking.isWatched(watched));
+        bound.free(watched);
+        assertFalse(tracking.isWatched(watched), "freed");
+        assertEquals(other, bound.allocate(64));
+        assertEquals(watched, bound.allocate(64), "the test wants the same address");
+        assertFalse(tracking.isWatched(watched), "allocated again");
+        assertTrue(tracking.watch(watched), "came back since its word became active");
+        bound.free(other);
+        Instance.elsewhere(tracking::advance);
+      }
+      tracking.advance();
+      assertTrue(tracking.isWatched(watched), "its word was left, and epochs change nothing");
+      kmalloc.free(watched);
+      assertFalse(tracking.isWatched(watched));
+      kmalloc.shrink();
+      assertFalse(tracking.isWatched(watched), "no slab is there any more");
+      assertFalse(tracking.watch(watched));
+    }
+  }
+
+  @Test
+  void watch_wordIsActiveInAnotherThreadsScope_saysThatItCannot() throws Exception {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      ObjectTracking tracking = kmalloc.tracking();
+      tracking.advance();
+      try (Scope scope = instance.handle("a").enter()) {
+        Kmalloc.Bound bound = kmalloc.bind(scope);
+        long first = bound.allocate(64);
+        assertTrue(Instance.elsewhere(() -> tracking.watch(first)), "not reused: nothing to leave");
+        bound.free(first);
+        long again = bound.allocate(64);
+        assertEquals(first, again, "the test wants the same address");
+        assertFalse(Instance.elsewhere(() -> tracking.watch(again)));
+        assertFalse(Instance.elsewhere(() -> tracking.isWatched(again)));
+        assertTrue(tracking.watch(again), "by the thread whose scope it is");
+        bound.free(again);
+      }
+    }
+  }
+
+  @Test
+  void watched_largeObject_likeASmallOne() {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      ObjectTracking tracking = kmalloc.tracking();
+      long large = kmalloc.allocate(100_000);
+      assertTrue(tracking.watch(large + 50_000));
+      assertTrue(tracking.isWatched(large));
+      kmalloc.free(large);
+      assertFalse(tracking.isWatched(large));
+      assertEquals(large, kmalloc.allocate(100_000), "the test wants the same address");
+      assertFalse(tracking.isWatched(large));
+      assertTrue(tracking.watch(large));
+      tracking.stop();
+      assertFalse(tracking.isWatched(large), "nothing is watched any more");
+      kmalloc.free(large);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4})
+  void watched_randomChurnByThreads_exactlyUntilFreed(long seed) throws Exception {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      AtomicBoolean stop = new AtomicBoolean();
+      BlockingQueue<Long> handedOver = new ArrayBlockingQueue<>(200);
+      try (ExecutorService threads = Executors.newFixedThreadPool(3)) {
+        List<Future<Long>> results = new ArrayList<>();
+        for (int t = 0; t < 3; t++) {
+          ObjCgroup handle = instance.handle("t" + t);
+          Random random = new Random(seed * 31 + t);
+          results.add(
+              threads.submit(() -> churnWatched(kmalloc, handle, random, stop, handedOver)));
+        }
+        try {
+          for (int round = 0; round < 100; round++) {
+            kmalloc.tracking().advance();
+            Thread.sleep(2);
+          }
+        } finally {
+          stop.set(true);
+        }
+        for (Future<Long> result : results) {
+          assertTrue(result.get() > 0, "seed=" + seed);
+        }
+      }
+      handedOver.forEach(kmalloc::free);
+    }
+  }
+
+  /** Frees its own and those of others; a watched one is told apart whoever frees it. */
+  private static long churnWatched(
+      Kmalloc kmalloc,
+      ObjCgroup handle,
+      Random random,
+      AtomicBoolean stop,
+      BlockingQueue<Long> handedOver) {
+    ObjectTracking tracking = kmalloc.tracking();
+    Map<Long, Boolean> mine = new HashMap<>();
+    long nrWatched = 0;
+    while (!stop.get()) {
+      try (Scope scope = handle.enter()) {
+        Kmalloc.Bound bound = kmalloc.bind(scope);
+        for (int i = 0; i < 200; i++) {
+          if (mine.size() < 50 || random.nextBoolean()) {
+            long address = bound.allocate(random.nextInt(20) == 0 ? 40_000 : 500);
+            assertFalse(tracking.isWatched(address), "just allocated");
+            mine.put(address, random.nextInt(3) == 0 && tracking.watch(address));
+          } else {
+            long address = new ArrayList<>(mine.keySet()).get(random.nextInt(mine.size()));
+            boolean watched = mine.remove(address);
+            nrWatched += watched ? 1 : 0;
+            assertEquals(watched, tracking.isWatched(address));
+            if (!handedOver.offer(address)) {
+              bound.free(address);
+            }
+          }
+          Long other = random.nextInt(3) == 0 ? handedOver.poll() : null;
+          if (other != null && random.nextBoolean()) {
+            boolean _ = tracking.watch(other);
+          }
+          if (other != null) {
+            bound.free(other);
+          }
+        }
+      }
+    }
+    mine.keySet().forEach(kmalloc::free);
+    return nrWatched;
   }
 
   @Test
