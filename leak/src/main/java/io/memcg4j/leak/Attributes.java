@@ -19,7 +19,7 @@ final class Attributes {
   record Area(long offset, long nrBytes) {}
 
   /** Nothing has been said. */
-  static final Attributes NONE = new Attributes(Colour.WHITE, false, List.of(), 0, 0);
+  static final Attributes NONE = new Attributes(Colour.WHITE, false, List.of(), 0);
 
   final Colour colour;
   final boolean noScan;
@@ -30,33 +30,29 @@ final class Attributes {
   /** A handle of the call site that stands for the one of the allocation; 0 if none was given. */
   final int trace;
 
-  /** The epoch in which something was said the last time. */
-  final long epoch;
-
-  private Attributes(Colour colour, boolean noScan, List<Area> areas, int trace, long epoch) {
+  private Attributes(Colour colour, boolean noScan, List<Area> areas, int trace) {
     this.colour = colour;
     this.noScan = noScan;
     this.areas = areas;
     this.trace = trace;
-    this.epoch = epoch;
   }
 
-  Attributes as(Colour newColour, long now) {
-    return new Attributes(newColour, noScan, areas, trace, now);
+  Attributes as(Colour newColour) {
+    return new Attributes(newColour, noScan, areas, trace);
   }
 
-  Attributes unscanned(long now) {
-    return new Attributes(colour, true, areas, trace, now);
+  Attributes unscanned() {
+    return new Attributes(colour, true, areas, trace);
   }
 
-  Attributes with(Area area, long now) {
+  Attributes with(Area area) {
     List<Area> more = new ArrayList<>(areas);
     more.add(area);
-    return new Attributes(colour, noScan, List.copyOf(more), trace, now);
+    return new Attributes(colour, noScan, List.copyOf(more), trace);
   }
 
-  Attributes from(int newTrace, long now) {
-    return new Attributes(colour, noScan, areas, newTrace, now);
+  Attributes from(int newTrace) {
+    return new Attributes(colour, noScan, areas, newTrace);
   }
 
   /** Whether a scan has to know of this. */

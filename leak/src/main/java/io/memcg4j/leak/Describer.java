@@ -43,7 +43,10 @@ final class Describer {
    * @param names of registered ranges, by address
    */
   List<LeakSuspect> describe(
-      List<Scan.Found> found, Remembered suspects, SaidOfBlocks said, LongFunction<String> names) {
+      List<Scan.Found> found,
+      IdTable<Suspect> suspects,
+      Marker.Specials said,
+      LongFunction<String> names) {
     int[] holders = found.isEmpty() ? new int[0] : LeakGraph.holders(found, ranges, said);
     List<LeakSuspect> described = new ArrayList<>(found.size());
     for (int i = 0; i < holders.length; i++) {

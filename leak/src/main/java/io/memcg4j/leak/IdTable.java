@@ -36,6 +36,27 @@ final class IdTable<T> {
     }
   }
 
+  void remove(long id) {
+    int mask = keys.length - 1;
+    int i = hash(id) & mask;
+    while (values[i] != null && keys[i] != id) {
+      i = (i + 1) & mask;
+    }
+    if (values[i] == null) {
+      return;
+    }
+    size--;
+    // Those behind it close the gap, unless they stand at or before it by their hash.
+    for (int j = (i + 1) & mask; values[j] != null; j = (j + 1) & mask) {
+      if (((j - hash(keys[j])) & mask) >= ((j - i) & mask)) {
+        keys[i] = keys[j];
+        values[i] = values[j];
+        i = j;
+      }
+    }
+    values[i] = null;
+  }
+
   private boolean insert(long id, Object value) {
     int mask = keys.length - 1;
     int i = hash(id) & mask;

@@ -3,7 +3,6 @@ package io.memcg4j.leak;
 import io.memcg4j.leak.Attributes.Colour;
 import io.memcg4j.slab.Kmalloc;
 import io.memcg4j.slab.LiveBlock;
-import io.memcg4j.slab.ObjectSnapshot;
 import io.memcg4j.slab.ObjectTracking;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
@@ -20,7 +19,6 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Finds off-heap memory that nobody has a pointer to: blocks of one allocator, and blocks that were
@@ -33,7 +31,8 @@ import org.jspecify.annotations.Nullable;
  * value that lives only in a local variable is not in the Java heap: these conditions are what
  * covers it.
  *
- * <p>Thread-safe. Scans exclude each other; nothing here makes an allocation or a free wait.
+ * <p>Thread-safe. Scans exclude each other; nothing here makes an allocation or a free wait. One
+ * scanner for an allocator: when another one has scanned in between, the next scan only remembers.
  */
 public final class Kmemleak {
   /*
@@ -44,7 +43,9 @@ public final class Kmemleak {
    *            are complemented, and its own classes are no roots (OwnMetadata).
    * Age        the first snapshot of a scan, and then a new epoch: what is old in the next scan existed
    *            before this one. An epoch is replaced only when it has lasted for the minimum age. The
-   *            second snapshot is of the new epoch, so a suspect that is old in it is the same block.
+   *            later snapshots are of the new epoch, so a suspect that is old in them is the same block.
+   *            Epochs are the allocator's. What was remembered in one that another scanner has ended is
+   *            forgotten: it cannot be told whose place a block has taken since.
    * Locks      scanning, then that of KnownBlocks. Neither is held by an allocation or a free.
    * Failure    what a scan did not expect turns the scanner off, loudly; on() turns it on again. The
    *            allocator does not notice.
@@ -70,8 +71,7 @@ public final class Kmemleak {
   private final KnownBlocks known;
 
   // Guarded by scanning.
-  private Remembered remembered = new Remembered();
-  private long epochBeganNanos;
+  private Remembered remembered = Remembered.nothing();
   private final OutsideBlocks outside = new OutsideBlocks();
 
   private final PeriodicScan periodic;
@@ -284,7 +284,7 @@ public final class Kmemleak {
    * @param address of its first byte
    */
   public void notLeak(long address) {
-    known.change("notLeak", address, said -> said.as(Colour.GRAY, tracking.epoch()));
+    known.change("notLeak", address, said -> said.as(Colour.GRAY));
   }
 
   /**
@@ -302,7 +302,7 @@ public final class Kmemleak {
    * @param address of its first byte
    */
   public void ignore(long address) {
-    known.change("ignore", address, said -> said.as(Colour.BLACK, tracking.epoch()));
+    known.change("ignore", address, said -> said.as(Colour.BLACK));
   }
 
   /**
@@ -320,7 +320,7 @@ public final class Kmemleak {
    * @param address of its first byte
    */
   public void noScan(long address) {
-    known.change("noScan", address, said -> said.unscanned(tracking.epoch()));
+    known.change("noScan", address, Attributes::unscanned);
   }
 
   /**
@@ -396,7 +396,7 @@ public final class Kmemleak {
   }
 
   private void update(long address, int trace) {
-    known.changeAround("update", address, said -> said.from(trace, tracking.epoch()));
+    known.changeAround("update", address, said -> said.from(trace));
   }
 
   /**
@@ -506,9 +506,13 @@ public final class Kmemleak {
   /**
    * Scans once.
    *
+   * <p>Before the minimum age is over since the last scan, it looks only whether what was found is
+   * still unreferenced and of the same contents.
+   *
    * @return all blocks that are reported now
-   * @throws CancellationException if it was cancelled; nothing has changed
-   * @throws HeapDumpException if the Java heap could not be read; nothing has changed
+   * @throws CancellationException if it was cancelled; what is reported stays so, and the next scan
+   *     has nothing to compare with
+   * @throws HeapDumpException if the Java heap could not be read; as if it was cancelled
    * @throws IllegalStateException if the scanner is off, or the allocator is closed
    */
   public LeakReport scan() {
@@ -555,40 +559,39 @@ public final class Kmemleak {
   private LeakReport scanPinned(BooleanSupplier stopped) {
     LeakEvents.LeakScan event = LeakEvents.begin();
     long start = System.nanoTime();
-    boolean isFirst = !tracking.isOn();
-    boolean isOld = !isFirst && start - epochBeganNanos >= minAgeNanos;
-    int epoch = tracking.epoch();
-    Snapshots source = new Snapshots(tracking.snapshot());
-    if (isFirst || isOld) {
+    Remembered before = takeRemembered();
+    boolean isAged = before.epoch() != 0 && start - before.epochNanos() >= minAgeNanos;
+    Snapshots source = new Snapshots(tracking, known, outside);
+    if (isAged || before.epoch() == 0) {
       // Before the time is taken: what is allocated in between counts as younger than it is.
-      tracking.advance();
-      epochBeganNanos = System.nanoTime();
+      int epoch = tracking.advance();
+      remembered = before.intoNext(source.first(), source.ranges(), epoch, System.nanoTime());
     }
-    SaidOfBlocks knownSaid =
-        known.take(source.first, source.lastRanges, isOld ? epoch : 0, remembered.blocks());
+    source.expect(remembered.epoch());
+    known.takeTransients(before.blocks());
     Scan.Roots roots = readsJavaHeap ? this::readJavaHeap : Scan.Roots.NONE;
     Pace pace = new Pace(percent, () -> isCancelled || stopped.getAsBoolean());
-    long oldBirth = isOld ? epoch - 1 : -1;
-    Scan scan = new Scan(source, roots, knownSaid, pace, nrWorkers, remembered, oldBirth);
+    Scan scan = new Scan(source, roots, pace, nrWorkers, before);
     scan.onProgress(this::tell);
-    Scan.Result result = scan.run(isOld);
+    Scan.Result result = scan.run(isAged);
     List<Scan.Found> found = new ArrayList<>();
     Set<Long> newOnes = new HashSet<>();
     for (Scan.Found one : result.found()) {
-      Suspect suspect = result.suspects().get(one.address());
+      Suspect suspect = result.blocks().get(one.address());
       if (suspect != null && (suspect.isReported() || suspect.nrUnreferenced() >= minUnrefScans)) {
         if (!suspect.isReported()) {
           newOnes.add(~one.address());
         }
-        result.suspects().blocks().put(one.address(), suspect.reported());
+        result.blocks().put(one.address(), suspect.reported());
         found.add(one);
       }
     }
     found.sort(Comparator.comparingLong(Scan.Found::address));
-    Describer describer = new Describer(kmalloc, source.last, source.lastRanges, hexDumpBytes);
+    Describer describer = new Describer(kmalloc, source.last(), source.ranges(), hexDumpBytes);
     List<LeakSuspect> suspects =
-        describer.describe(found, result.suspects(), knownSaid, known::nameOf);
-    remembered = result.suspects();
+        describer.describe(found, result.blocks(), source.specials(), known::nameOf);
+    remembered =
+        new Remembered(result.sums(), result.blocks(), remembered.epoch(), remembered.epochNanos());
     LeakReport report =
         new LeakReport(
             suspects,
@@ -607,6 +610,18 @@ public final class Kmemleak {
     LeakEvents.commit(event, report, newSuspects);
     tell(new ScanProgress(ScanProgress.Step.DONE, result.nrPasses(), result.nrScanned()));
     return report;
+  }
+
+  /** What is remembered, if the epoch that began with it is still the current one. */
+  private Remembered takeRemembered() {
+    int epoch = remembered.epoch();
+    if (epoch != 0 && epoch != tracking.epoch()) {
+      LOGGER.log(
+          Level.WARNING,
+          "another scanner of this allocator has begun an epoch: what was found is forgotten");
+      remembered = Remembered.nothing();
+    }
+    return remembered;
   }
 
   private void tell(ScanProgress step) {
@@ -693,17 +708,35 @@ public final class Kmemleak {
     scanning.lock();
     try {
       if (isOn) {
-        // As if said two epochs ago: so that a block does not inherit it which takes the place of
-        // one of these since the scan.
-        known.gray(totals.last().suspects(), tracking.epoch() - 2L);
+        grayReported();
       } else {
-        remembered = new Remembered();
+        remembered = Remembered.nothing();
         outside.forget();
-        tracking.stop();
+        if (!known.hasSaid()) {
+          tracking.stop(); // else blocks are watched that something was said of
+        }
       }
       totals = totals.with(NOTHING, 0);
     } finally {
       scanning.unlock();
+    }
+  }
+
+  private void grayReported() {
+    List<LeakSuspect> reported = totals.last().suspects();
+    if (reported.isEmpty() || !tracking.pin()) {
+      return;
+    }
+    try {
+      known.gray(
+          reported,
+          () -> {
+            HeapMap map = HeapMap.of(tracking.snapshot());
+            RangeMap ranges = known.ranges().with(outside.look(tracking));
+            return address -> remembered.isThere(address, map, ranges);
+          });
+    } finally {
+      tracking.unpin();
     }
   }
 
@@ -728,42 +761,6 @@ public final class Kmemleak {
       return LeakText.dump(block, known.minCount(address), remembered.get(address), frames);
     } finally {
       scanning.unlock();
-    }
-  }
-
-  /** The snapshots of one scan: one for each pass. */
-  private final class Snapshots implements Scan.Source {
-    final HeapMap first;
-    ObjectSnapshot last;
-    RangeMap lastRanges;
-    private @Nullable HeapMap next;
-
-    Snapshots(ObjectSnapshot snapshot) {
-      last = snapshot;
-      first = HeapMap.of(snapshot);
-      next = first;
-      lastRanges = rangesNow();
-    }
-
-    private RangeMap rangesNow() {
-      return known.ranges().with(outside.look(tracking));
-    }
-
-    @Override
-    public HeapMap map() {
-      HeapMap map = next;
-      next = null;
-      if (map == null) {
-        last = tracking.snapshot();
-        map = HeapMap.of(last);
-        lastRanges = rangesNow();
-      }
-      return map;
-    }
-
-    @Override
-    public RangeMap ranges() {
-      return lastRanges;
     }
   }
 }

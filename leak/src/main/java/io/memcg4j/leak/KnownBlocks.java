@@ -1,6 +1,7 @@
 package io.memcg4j.leak;
 
 import io.memcg4j.leak.Attributes.Colour;
+import io.memcg4j.leak.SaidOfBlocks.Identity;
 import io.memcg4j.slab.LiveBlock;
 import io.memcg4j.slab.ObjectTracking;
 import java.lang.System.Logger.Level;
@@ -11,6 +12,8 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongPredicate;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
@@ -69,6 +72,8 @@ final class KnownBlocks {
         return false;
       }
       ranges = ranges.without(range);
+      said.forget(address);
+      transients.remove(address);
       return true;
     } finally {
       lock.unlock();
@@ -143,12 +148,32 @@ final class KnownBlocks {
   }
 
   private void change(LiveBlock block, UnaryOperator<Attributes> by) {
+    long address = block.address();
+    boolean isWatched = watch(block);
+    Identity identity = new Identity(isWatched, block.identity(), tracking.epoch());
     lock.lock();
     try {
-      said.change(block.address(), by);
+      said.change(address, identity, by);
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Forgets what was said of a block that was there before, and watches this one. */
+  private boolean watch(LiveBlock block) {
+    long address = block.address();
+    boolean wasWatched = tracking.isWatched(address);
+    lock.lock();
+    try {
+      Identity before = said.identityOf(address);
+      if (before != null
+          && ((before.isWatched() && !wasWatched) || before.object() != block.identity())) {
+        said.forget(address);
+      }
+    } finally {
+      lock.unlock();
+    }
+    return wasWatched || tracking.watch(address);
   }
 
   void addArea(long address, long offset, long nrBytes) {
@@ -161,7 +186,7 @@ final class KnownBlocks {
         return;
       }
       Attributes.Area area = new Attributes.Area(from, Math.min(rest, nrBytes));
-      change(block, known -> known.with(area, tracking.epoch()));
+      change(block, known -> known.with(area));
     } else if (address != 0) {
       warn("scanArea of an unknown object", address);
     }
@@ -202,34 +227,60 @@ final class KnownBlocks {
     return nrWarnings.get();
   }
 
-  /** Makes blocks gray, as if that had been said in an earlier epoch. */
-  void gray(List<LeakSuspect> suspects, long epoch) {
-    lock.lock();
-    try {
-      for (LeakSuspect suspect : suspects) {
-        said.change(suspect.address(), known -> known.as(Colour.GRAY, epoch));
+  /**
+   * Makes blocks gray that are still there.
+   *
+   * @param look tells after the call of which address that is so
+   */
+  void gray(List<LeakSuspect> suspects, Supplier<LongPredicate> look) {
+    List<LiveBlock> blocks = new ArrayList<>();
+    for (LeakSuspect suspect : suspects) {
+      LiveBlock block = find(suspect.address());
+      // Watched before the look: what takes its place later does not inherit the colour.
+      if (block != null && block.address() == suspect.address()) {
+        var _ = watch(block);
+        blocks.add(block);
       }
-    } finally {
-      lock.unlock();
+    }
+    LongPredicate isThere = look.get();
+    for (LiveBlock block : blocks) {
+      if (isThere.test(block.address())) {
+        change(block, known -> known.as(Colour.GRAY));
+      }
     }
   }
 
-  /**
-   * What is said now, cleaned of blocks that are gone, and the wishes for this scan.
-   *
-   * @param epoch as of {@link SaidOfBlocks#stillTrue}
-   */
-  SaidOfBlocks take(HeapMap map, RangeMap all, long epoch, IdTable<Suspect> remembered) {
+  /** Adds the wishes for one scan to what is remembered. */
+  void takeTransients(IdTable<Suspect> remembered) {
     long now = System.nanoTime();
     lock.lock();
     try {
-      said = said.stillTrue(map, all, epoch);
       transients.forEach((address, wish) -> {
         Suspect known = remembered.get(address);
         remembered.put(address, known == null ? Suspect.unknown(now) : known.withoutChecksum());
       });
       transients = new IdTable<>();
-      return said.stillTrue(map, all, 0);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** What is said now of blocks that are still there; what was said of others is forgotten. */
+  SaidOfBlocks said(HeapMap map, RangeMap all) {
+    int epoch = tracking.epoch();
+    lock.lock();
+    try {
+      said = said.stillTrue(map, all, tracking::isWatched, epoch);
+      return said.stillTrue(map, all, tracking::isWatched, epoch);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  boolean hasSaid() {
+    lock.lock();
+    try {
+      return !said.isEmpty();
     } finally {
       lock.unlock();
     }
@@ -239,7 +290,10 @@ final class KnownBlocks {
   @Nullable Attributes said(long address) {
     lock.lock();
     try {
-      return said.of(address);
+      Identity identity = said.identityOf(address);
+      return identity != null && identity.isWatched() && !tracking.isWatched(address)
+          ? null
+          : said.of(address);
     } finally {
       lock.unlock();
     }

@@ -163,9 +163,9 @@ final class Marker {
    * before; all others have been looked at.
    *
    * @param suspects as this marker knows them
-   * @param oldBirth ranges of a later birth are young
+   * @param before tells which ranges are old
    */
-  synchronized void markFromYoung(List<Scan.Found> suspects, long oldBirth) {
+  synchronized void markFromYoung(List<Scan.Found> suspects, Remembered before) {
     for (MarkShare share : shares) {
       Arrays.fill(share.white, 0);
     }
@@ -190,7 +190,7 @@ final class Marker {
       }
     }
     for (int range = 0; range < counts.length; range++) {
-      if (ranges.birth(range) > oldBirth && minCounts[range] > 0) {
+      if (!before.isOld(ranges, range) && minCounts[range] > 0) {
         grayRange(range);
       } else if (!isSuspect[range]) {
         counts[range] = Math.max(counts[range], minCounts[range]);

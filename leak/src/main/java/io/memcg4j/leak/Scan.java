@@ -15,8 +15,10 @@ final class Scan {
    *            meanwhile refers to it. If there are suspects, all again from fresh roots, without the
    *            look at contents; a suspect that is white again and was allocated all the time is
    *            unreferenced.
-   * Invariant  a block is unreferenced only if it was white, old and of unchanged contents in two scans
-   *            that follow each other, and white in the second pass of the later one.
+   * Invariant  a block is unreferenced only if it was white and of unchanged contents in two scans that
+   *            follow each other, allocated all the time between them, and white in the second pass of
+   *            the later one; and if it has the minimum age, which a scan knows of all blocks that are
+   *            old when the epoch has lasted for that time, and of those that such a scan has found.
    * Not        that a block is found whose address happens to stand somewhere. That none is found whose
    * guaranteed only reference is moved, or copied to a new holder and cleared in the old one, in each
    *            of the looks while they read: by who does that all the time, in less than the
@@ -32,17 +34,20 @@ final class Scan {
     Roots NONE = (min, max, sink, pace) -> HeapRoots.NONE;
   }
 
-  /** What is allocated, anew for each pass. */
+  /** What is allocated, anew for each look: the map, then what belongs to it. */
   interface Source {
     HeapMap map();
 
     RangeMap ranges();
+
+    Marker.Specials specials();
   }
 
   /** Work done and blocks found. */
   record Result(
       List<Found> found,
-      Remembered suspects,
+      Checksums sums,
+      IdTable<Suspect> blocks,
       HeapRoots heapRoots,
       long markNanos,
       long nrBlocks,
@@ -56,11 +61,9 @@ final class Scan {
 
   private final Source source;
   private final Roots roots;
-  private final Marker.Specials specials;
   private final Pace pace;
   private final int nrWorkers;
   private final Remembered before;
-  private final long oldBirth;
 
   private final long startNanos = System.nanoTime();
   private Consumer<ScanProgress> progress = step -> {};
@@ -75,24 +78,14 @@ final class Scan {
   /**
    * A scan.
    *
-   * @param before what the last scan remembered
-   * @param oldBirth ranges whose birth is at most this are old; -1 if none is
+   * @param before what the last scan remembered; its epoch is that of the first look
    */
-  Scan(
-      Source source,
-      Roots roots,
-      Marker.Specials specials,
-      Pace pace,
-      int nrWorkers,
-      Remembered before,
-      long oldBirth) {
+  Scan(Source source, Roots roots, Pace pace, int nrWorkers, Remembered before) {
     this.source = source;
     this.roots = roots;
-    this.specials = specials;
     this.pace = pace;
     this.nrWorkers = nrWorkers;
     this.before = before;
-    this.oldBirth = oldBirth;
   }
 
   /** Tells of each step as it begins, on the thread that runs the scan. */
@@ -107,22 +100,22 @@ final class Scan {
   /**
    * Runs it.
    *
-   * @param isOld whether the bits of the map that tell old objects may be relied on
+   * @param isAged whether the epoch has lasted for the minimum age
    * @throws CancellationException if the pace says so; nothing is remembered then
    * @throws HeapDumpException if the Java heap cannot be read
    */
-  Result run(boolean isOld) {
+  Result run(boolean isAged) {
     try (Workers started = new Workers(nrWorkers)) {
-      return run(isOld, started);
+      return run(isAged, started);
     }
   }
 
-  private Result run(boolean isOld, Workers workers) {
+  private Result run(boolean isAged, Workers workers) {
     IdTable<Suspect> remembered = new IdTable<>();
     Marker first = marker();
     markFromRoots(first, workers);
     tell(ScanProgress.Step.COMPARE);
-    List<Found> suspects = grayTheYoungAndChanged(first, isOld, remembered, workers);
+    List<Found> suspects = grayTheYoungAndChanged(first, isAged, remembered, workers);
     timedDrain(first, workers);
     suspects.removeIf(suspect -> !isWhite(first, suspect));
     suspects = unlessTheNewRefer(suspects, workers);
@@ -134,29 +127,26 @@ final class Scan {
       found = unlessTheNewRefer(confirm(second, suspects), workers);
     }
     for (Found one : found) {
-      Suspect last = before.get(one.address());
-      int nrUnreferenced = last == null ? 1 : last.nrUnreferenced() + 1;
-      boolean reported = last != null && last.isReported();
-      long sinceNanos = last == null ? startNanos : last.sinceNanos();
-      remembered.put(
-          one.address(), new Suspect(one.checksum(), nrUnreferenced, reported, sinceNanos));
+      remembered.put(one.address(), foundAgain(one));
     }
     before
         .blocks()
         .forEach((address, last) -> {
-          if (last.isReported() && !remembered.contains(address)) {
-            if (sums.contains(address)) {
-              long sinceNanos = isOld ? last.sinceNanos() : startNanos;
-              remembered.put(address, new Suspect(sums.sumAt(address), 0, true, sinceNanos));
-            } else if (isStillThere(first, address)) {
-              remembered.put(address, last.withoutChecksum());
-            }
+          if (last.isReported()
+              && !remembered.contains(address)
+              && before.isThere(address, first.map, first.ranges)) {
+            remembered.put(
+                address,
+                sums.contains(address)
+                    ? new Suspect(sums.sumAt(address), 0, true, last.sinceNanos())
+                    : last.withoutChecksum());
           }
         });
     long nrBlocks = first.map.nrLive() + first.ranges.size();
     return new Result(
         found,
-        new Remembered(sums, remembered),
+        sums,
+        remembered,
         heapRoots,
         markNanos,
         nrBlocks,
@@ -167,7 +157,7 @@ final class Scan {
   }
 
   private Marker marker() {
-    return new Marker(source.map(), source.ranges(), specials, nrWorkers);
+    return new Marker(source.map(), source.ranges(), source.specials(), nrWorkers);
   }
 
   private void markFromRoots(Marker marker, Workers workers) {
@@ -190,7 +180,7 @@ final class Scan {
     }
     Marker marker = marker();
     List<Found> left = confirm(marker, suspects);
-    marker.markFromYoung(left, oldBirth);
+    marker.markFromYoung(left, before);
     timedDrain(marker, workers);
     left.removeIf(suspect -> !isWhite(marker, suspect));
     return left;
@@ -222,54 +212,57 @@ final class Scan {
 
   /** What stays white here is suspect, unless something that turns gray here refers to it. */
   private List<Found> grayTheYoungAndChanged(
-      Marker marker, boolean isOld, IdTable<Suspect> remembered, Workers workers) {
-    List<WhiteObjects> stretches = WhiteObjects.stretches(marker, pace, before, isOld, nrWorkers);
+      Marker marker, boolean isAged, IdTable<Suspect> remembered, Workers workers) {
+    List<WhiteObjects> stretches = WhiteObjects.stretches(marker, pace, before, isAged, nrWorkers);
     workers.run(stretches, () -> {});
     sums = Checksums.of(stretches.stream().map(stretch -> stretch.sums).toList(), startNanos);
     List<Found> suspects = new ArrayList<>();
     stretches.forEach(stretch -> suspects.addAll(stretch.suspects));
     for (int range = 0; range < marker.ranges.size(); range++) {
-      addRange(marker, range, remembered, suspects);
+      addRange(marker, range, isAged, remembered, suspects);
     }
     return suspects;
   }
 
   private void addRange(
-      Marker marker, int range, IdTable<Suspect> remembered, List<Found> suspects) {
+      Marker marker, int range, boolean isAged, IdTable<Suspect> remembered, List<Found> suspects) {
     if (!marker.isWhiteRange(range)) {
       return;
     }
     long start = marker.ranges.start(range);
     long nrBytes = marker.ranges.end(range) - start;
     Integer checksum = ForeignChecksum.of(marker.ranges, range);
-    boolean isOld = marker.ranges.birth(range) <= oldBirth;
-    if (checksum != null && isUnchanged(start, checksum, isOld, remembered)) {
+    Suspect last = before.isOld(marker.ranges, range) ? before.blocks().get(start) : null;
+    if (checksum != null) {
+      remembered.put(
+          start,
+          last == null
+              ? new Suspect(checksum, 0, false, startNanos)
+              : new Suspect(checksum, 0, last.isReported(), last.sinceNanos()));
+    }
+    if (checksum != null
+        && last != null
+        && last.checksum() == checksum
+        && last.mayBeFound(isAged)) {
       suspects.add(new Found(start, nrBytes, -1, range, checksum));
     } else {
       marker.grayRange(range);
     }
   }
 
-  /** Compares the checksum of a range with the last scan's, and remembers this one's. */
-  private boolean isUnchanged(
-      long address, int checksum, boolean isOld, IdTable<Suspect> remembered) {
-    Suspect last = before.blocks().get(address);
-    boolean unchanged = last != null && last.isOf(checksum);
-    boolean reported = last != null && last.isReported();
-    long sinceNanos = last != null && isOld ? last.sinceNanos() : startNanos;
-    remembered.put(address, new Suspect(checksum, 0, reported, sinceNanos));
-    return isOld && unchanged;
-  }
-
-  /** Whether the block at an address is the one that was there in the last scan. */
-  private static boolean isStillThere(Marker marker, long address) {
-    HeapMap map = marker.map;
-    int slab = map.findSlab(address);
-    if (slab < 0) {
-      return marker.ranges.find(address) >= 0;
+  /** What to remember of a block that is found; it existed when the epoch began. */
+  private Suspect foundAgain(Found one) {
+    Suspect last = before.get(one.address());
+    if (last == null || last.nrUnreferenced() <= 0) {
+      boolean reported = last != null && last.isReported();
+      long sinceNanos = before.epochNanos();
+      if (last != null && last.sinceNanos() - sinceNanos < 0) {
+        sinceNanos = last.sinceNanos();
+      }
+      return new Suspect(one.checksum(), 1, reported, sinceNanos);
     }
-    long index = map.indexOf(slab, address);
-    return (map.old[map.wordOf(slab, index)] & map.bitOf(slab, index)) != 0;
+    return new Suspect(
+        one.checksum(), last.nrUnreferenced() + 1, last.isReported(), last.sinceNanos());
   }
 
   private static boolean isWhite(Marker marker, Found block) {
@@ -299,7 +292,7 @@ final class Scan {
       return range >= 0
               && second.ranges.start(range) == address
               && second.ranges.end(range) - address == suspect.nrBytes()
-              && second.ranges.birth(range) <= oldBirth
+              && before.isOld(second.ranges, range)
               && second.isWhiteRange(range)
           ? new Found(address, suspect.nrBytes(), -1, range, suspect.checksum())
           : null;

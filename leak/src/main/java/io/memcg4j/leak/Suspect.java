@@ -25,7 +25,8 @@ record Suspect(int checksum, int nrUnreferenced, boolean isReported, long sinceN
     return new Suspect(checksum, nrUnreferenced, true, sinceNanos);
   }
 
-  boolean isOf(int otherChecksum) {
-    return nrUnreferenced != NO_CHECKSUM && checksum == otherChecksum;
+  /** See {@link Remembered#mayBeFound}. */
+  boolean mayBeFound(boolean isAged) {
+    return nrUnreferenced != NO_CHECKSUM && (isAged || nrUnreferenced > 0);
   }
 }

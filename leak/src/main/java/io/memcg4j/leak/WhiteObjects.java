@@ -22,7 +22,7 @@ final class WhiteObjects implements Runnable {
   private final Marker marker;
   private final Pace pace;
   private final Remembered before;
-  private final boolean hasOld;
+  private final boolean isAged;
   private final int firstSlab;
   private final int endSlab;
 
@@ -34,25 +34,25 @@ final class WhiteObjects implements Runnable {
   final List<Scan.Found> suspects = new ArrayList<>();
 
   private WhiteObjects(
-      Marker marker, Pace pace, Remembered before, boolean hasOld, int firstSlab, int endSlab) {
+      Marker marker, Pace pace, Remembered before, boolean isAged, int firstSlab, int endSlab) {
     this.marker = marker;
     this.pace = pace;
     this.before = before;
-    this.hasOld = hasOld;
+    this.isAged = isAged;
     this.firstSlab = firstSlab;
     this.endSlab = endSlab;
   }
 
   /** All slabs in so many stretches, by ascending address. */
   static List<WhiteObjects> stretches(
-      Marker marker, Pace pace, Remembered before, boolean hasOld, int nrStretches) {
+      Marker marker, Pace pace, Remembered before, boolean isAged, int nrStretches) {
     int nrSlabs = marker.map.nrSlabs();
     int nrGroups = (nrSlabs + SLABS - 1) / SLABS;
     List<WhiteObjects> stretches = new ArrayList<>();
     for (int i = 0; i < nrStretches; i++) {
       int from = (int) ((long) nrGroups * i / nrStretches) * SLABS;
       int end = Math.min(nrSlabs, (int) ((long) nrGroups * (i + 1) / nrStretches) * SLABS);
-      stretches.add(new WhiteObjects(marker, pace, before, hasOld, from, end));
+      stretches.add(new WhiteObjects(marker, pace, before, isAged, from, end));
     }
     return stretches;
   }
@@ -75,7 +75,7 @@ final class WhiteObjects implements Runnable {
     HeapMap map = marker.map;
     long nrBytes = map.objectBytes[slab];
     long start = map.address(slab, word, 0);
-    long old = hasOld ? map.old[word] : 0;
+    long old = map.old[word];
     int row = old == 0 ? -1 : before.sums().row(start, nrBytes);
     long known = row < 0 ? 0 : before.sums().bits(row) & old;
     long gray = white;
@@ -89,7 +89,9 @@ final class WhiteObjects implements Runnable {
         int sum =
             nrBytes <= COPY_BYTES ? sum(i * (int) nrBytes, (int) nrBytes) : sum(address, nrBytes);
         sums.addSum(sum);
-        if ((known & bit) != 0 && before.sums().sum(row, bit) == sum && !before.isImmune(address)) {
+        if ((known & bit) != 0
+            && before.sums().sum(row, bit) == sum
+            && before.mayBeFound(address, isAged)) {
           suspects.add(new Scan.Found(address, nrBytes, slab, word, sum));
           gray &= ~bit;
         }

@@ -23,6 +23,7 @@ final class FakeHeap implements Scan.Source, AutoCloseable {
   private long[] old = {};
   final long base;
   RangeMap ranges = RangeMap.EMPTY;
+  Marker.Specials specials = Marker.Specials.NONE;
 
   FakeHeap(int nrChunks) {
     base = arena.allocate((long) nrChunks * CHUNK, CHUNK).address();
@@ -123,6 +124,11 @@ final class FakeHeap implements Scan.Source, AutoCloseable {
   @Override
   public RangeMap ranges() {
     return ranges;
+  }
+
+  @Override
+  public Marker.Specials specials() {
+    return specials;
   }
 
   @Override

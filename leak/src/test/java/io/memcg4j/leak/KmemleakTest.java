@@ -11,6 +11,7 @@ import io.memcg4j.objcg.Scope;
 import io.memcg4j.slab.Kmalloc;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -19,9 +20,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.CancellationException;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The scanner on a real allocator, with the Java heap of this JVM as roots. */
 final class KmemleakTest {
@@ -170,6 +174,157 @@ final class KmemleakTest {
     kmemleak.notLeak(0);
     kmemleak.scan();
     assertEquals(Set.of(behindBlack), hidden(kmemleak.scan()));
+  }
+
+  /** Of all that is said only the call site changes nothing for who takes the block's place. */
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 2})
+  void said_blockIsReplaced_itsSuccessorDoesNotInheritIt(int nrScansBetween) {
+    long buffer = allocate(256);
+    long partly = allocate(256);
+    long forgotten = hiddenBlock(256);
+    held.add(new long[] {buffer, partly});
+    kmemleak.noScan(buffer);
+    kmemleak.scanArea(partly, 8, 8);
+    kmemleak.notLeak(~forgotten);
+    for (int i = 0; i < nrScansBetween; i++) {
+      assertEquals(Set.of(), hidden(kmemleak.scan()));
+    }
+    for (long block : new long[] {buffer, partly, ~forgotten}) {
+      kmalloc.free(block);
+    }
+    Set<Long> places = new TreeSet<>(List.of(~buffer, ~partly, forgotten));
+    for (int i = 0; i < 3; i++) {
+      assertTrue(places.remove(hiddenBlock(256)), "the test wants the same addresses");
+    }
+    put(buffer, ~hiddenBlock(64));
+    put(partly, ~hiddenBlock(64));
+    for (int i = 0; i < 4; i++) {
+      Set<Long> expected = i == 0 ? Set.of() : Set.of(forgotten);
+      assertEquals(expected, hidden(kmemleak.scan()), "scan " + i);
+    }
+    kmemleak.write("clear");
+    kmalloc.free(~forgotten);
+    assertEquals(forgotten, hiddenBlock(256), "the test wants the same address");
+    kmemleak.scan();
+    assertEquals(Set.of(forgotten), hidden(kmemleak.scan()), "what clear said is not inherited");
+  }
+
+  @Test
+  void said_ofBothBlocksOfAPlace_isToldApart() {
+    long buffer = allocate(256);
+    held.add(new long[] {buffer});
+    kmemleak.noScan(buffer);
+    kmalloc.free(buffer);
+    assertEquals(buffer, allocate(256), "the test wants the same address");
+    kmemleak.update(buffer);
+    put(buffer, allocate(64));
+    kmemleak.scan();
+    assertEquals(Set.of(), hidden(kmemleak.scan()));
+  }
+
+  @Test
+  void clear_reportedBlockWasReplaced_itsSuccessorIsReported() {
+    long leaked = hiddenBlock(64);
+    long other = hiddenBlock(64);
+    kmemleak.scan();
+    assertEquals(2, kmemleak.scan().suspects().size());
+    kmalloc.free(~leaked);
+    assertEquals(leaked, hiddenBlock(64), "the test wants the same address");
+    kmemleak.write("clear");
+    kmemleak.scan();
+    assertEquals(Set.of(leaked), hidden(kmemleak.scan()));
+    assertTrue(other != leaked);
+  }
+
+  @Test
+  void clear_whileItIsOff_forgetsNothingThatWasSaid() {
+    long leaked = hiddenBlock(64);
+    long meant = hiddenBlock(64);
+    kmemleak.notLeak(~meant);
+    kmemleak.scan();
+    kmemleak.off();
+    kmemleak.write("clear");
+    kmemleak.on();
+    assertEquals(Set.of(), hidden(kmemleak.scan()), "starts anew");
+    assertEquals(Set.of(leaked), hidden(kmemleak.scan()));
+  }
+
+  private static void put(long address, long value) {
+    Kmalloc.MEMORY.set(ValueLayout.JAVA_LONG, address, value);
+  }
+
+  @Test
+  void said_ofARegisteredRange_isForgottenWhenItIsUnregistered() {
+    try (Arena arena = Arena.ofConfined()) {
+      long range = arena.allocate(64).address();
+      kmemleak = scanner(false);
+      kmemleak.register(range, 64, "mapped");
+      kmemleak.notLeak(range);
+      assertTrue(kmemleak.unregister(range));
+      kmemleak.register(range, 64, "mapped");
+      kmemleak.scan();
+      kmemleak.scan();
+      assertEquals(1, kmemleak.scan().suspects().size());
+      assertTrue(kmemleak.unregister(range));
+    }
+  }
+
+  @Test
+  void scan_tooEarly_keepsWhatIsReported_soThatClearMeansIt() throws InterruptedException {
+    kmemleak = Kmemleak.builder(kmalloc).minAge(Duration.ofMillis(300)).withoutJavaHeap().build();
+    kmemleak.minUnrefScans(2);
+    long leaked = hiddenBlock(64);
+    kmemleak.scan();
+    Thread.sleep(350);
+    assertEquals(Set.of(), hidden(kmemleak.scan()), "once");
+    LeakReport second = kmemleak.scan();
+    assertEquals(Set.of(leaked), hidden(second), "twice, however early");
+    assertEquals(1, second.nrNew());
+    LeakReport third = kmemleak.scan();
+    assertEquals(Set.of(leaked), hidden(third));
+    assertEquals(0, third.nrNew());
+    kmemleak.write("clear");
+    assertEquals(Set.of(), hidden(kmemleak.scan()));
+    Thread.sleep(350);
+    assertEquals(Set.of(), hidden(kmemleak.scan()));
+    Thread.sleep(350);
+    assertEquals(Set.of(), hidden(kmemleak.scan()));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void scan_epochWasEndedOtherwise_findsNothingThatItSeesTheFirstTime(boolean isCancelled) {
+    boolean[] cancels = new boolean[1];
+    kmemleak =
+        Kmemleak.builder(kmalloc)
+            .minAge(Duration.ZERO)
+            .withoutJavaHeap()
+            .onProgress(step -> {
+              if (cancels[0]) {
+                kmemleak.cancel();
+              }
+            })
+            .build();
+    long reported = hiddenBlock(64);
+    kmemleak.scan();
+    assertEquals(Set.of(reported), hidden(kmemleak.scan()));
+    long first = hiddenBlock(64);
+    assertEquals(Set.of(reported), hidden(kmemleak.scan()));
+    kmalloc.free(~first);
+    assertEquals(first, hiddenBlock(64), "the test wants the same address");
+    if (isCancelled) {
+      cancels[0] = true;
+      assertThrows(CancellationException.class, kmemleak::scan);
+      cancels[0] = false;
+      assertEquals(Set.of(reported), hidden(kmemleak.last()));
+    } else {
+      kmalloc.tracking().advance();
+    }
+    assertEquals(Set.of(), hidden(kmemleak.scan()), "has nothing to compare with");
+    LeakReport last = kmemleak.scan();
+    assertEquals(new TreeSet<>(List.of(first, reported)), hidden(last));
+    assertEquals(isCancelled ? 1 : 2, last.nrNew(), "one has been reported");
   }
 
   @Test

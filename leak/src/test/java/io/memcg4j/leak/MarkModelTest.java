@@ -184,10 +184,10 @@ final class MarkModelTest {
       said.attributes.put(
           block.address,
           switch (random.nextInt(5)) {
-            case 0 -> had.as(Attributes.Colour.GRAY, 0);
-            case 1 -> had.as(Attributes.Colour.BLACK, 0);
-            case 2 -> had.unscanned(0);
-            default -> had.with(new Attributes.Area(offset, nrBytes), 0);
+            case 0 -> had.as(Attributes.Colour.GRAY);
+            case 1 -> had.as(Attributes.Colour.BLACK);
+            case 2 -> had.unscanned();
+            default -> had.with(new Attributes.Area(offset, nrBytes));
           });
     }
 

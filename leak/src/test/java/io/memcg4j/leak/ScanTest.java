@@ -1,11 +1,13 @@
 package io.memcg4j.leak;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
@@ -14,6 +16,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -26,8 +29,8 @@ final class ScanTest {
   private final FakeHeap heap = new FakeHeap(64);
   private final List<Long> javaHeap = new ArrayList<>();
   private final Said said = new Said();
-  private Remembered remembered = new Remembered();
-  private long scanNumber;
+  private Remembered remembered = Remembered.nothing();
+  private int scanNumber;
   private int nrWorkers = 1;
 
   /** What the application does between the look at what is allocated and the look at the roots. */
@@ -44,6 +47,11 @@ final class ScanTest {
         return HeapRoots.NONE;
       };
 
+  @BeforeEach
+  void sayIt() {
+    heap.specials = said;
+  }
+
   @AfterEach
   void closeHeap() {
     heap.close();
@@ -51,11 +59,18 @@ final class ScanTest {
 
   /** One scan; what is allocated now is old in the next one. */
   private Set<Long> scan() {
-    Scan scan = new Scan(heap, roots, said, FULL, nrWorkers, remembered, scanNumber - 1);
-    Scan.Result result = scan.run(true);
-    remembered = result.suspects();
-    scanNumber++;
+    Set<Long> found = scan(true);
     heap.age();
+    remembered =
+        new Remembered(remembered.sums(), remembered.blocks(), ++scanNumber, System.nanoTime());
+    return found;
+  }
+
+  /** A scan before the minimum age is over, if not aged: the epoch stays. */
+  private Set<Long> scan(boolean isAged) {
+    Scan.Result result = new Scan(heap, roots, FULL, nrWorkers, remembered).run(isAged);
+    remembered =
+        new Remembered(result.sums(), result.blocks(), remembered.epoch(), remembered.epochNanos());
     Set<Long> found = new TreeSet<>();
     result.found().forEach(block -> found.add(block.address()));
     return found;
@@ -93,6 +108,29 @@ final class ScanTest {
     afterSnapshot.run();
     assertEquals(Set.of(leaked), scanTwice());
     assertEquals(Set.of(leaked), scan());
+    heap.free(slab, 0);
+    int nrPasses = nrHolders.get() + 1;
+    assertEquals(Set.of(), scan());
+    assertEquals(nrPasses, nrHolders.get(), "a first look at the new one spares the second pass");
+  }
+
+  /** The first pass finds no reference at all, the second one does not know who has it. */
+  @Test
+  void pointerComesFromALocalToANewHolder_whatItRefersToIsNotFound() {
+    int slab = heap.addSlab(SIZE, 1);
+    long held = heap.allocate(slab, 1);
+    assertEquals(Set.of(), scan());
+    AtomicInteger nrPasses = new AtomicInteger();
+    afterSnapshot =
+        () -> {
+          if (nrPasses.incrementAndGet() == 2) {
+            long holder = heap.allocate(slab, 2);
+            FakeHeap.put(holder, held);
+            javaHeap.add(holder);
+          }
+        };
+    assertEquals(Set.of(), scan());
+    assertEquals(2, nrPasses.get());
   }
 
   /** The same with holders outside the slabs. */
@@ -126,6 +164,81 @@ final class ScanTest {
     javaHeap.add(held);
     assertEquals(Set.of(leaked), scanTwice());
     assertEquals(Set.of(leaked), scan(), "and stays unreferenced");
+  }
+
+  /** Before the minimum age is over again. */
+  @Test
+  void scanIsTooEarly_findsAgainWhatWasFound_andNothingElse() {
+    int slab = heap.addSlab(SIZE, 1);
+    long first = heap.allocate(slab, 0);
+    long changed = heap.allocate(slab, 1);
+    long root = heap.foreign(SIZE);
+    heap.ranges = RangeMap.EMPTY.with(root, root + SIZE, 1, 0);
+    assertEquals(Set.of(root, first, changed), scanTwice());
+    long second = heap.allocate(slab, 2);
+    FakeHeap.put(changed, 1);
+    assertEquals(Set.of(root, first), scan(false));
+    assertEquals(2, known(first).nrUnreferenced());
+    assertEquals(2, known(root).nrUnreferenced());
+    assertFalse(known(root).isReported());
+    assertEquals(Set.of(root, first), scan(false), "changed: not found before, of these contents");
+    javaHeap.add(first);
+    assertEquals(Set.of(root), scan(false));
+    assertEquals(Set.of(changed, root), scan());
+    assertEquals(Set.of(changed, root, second), scan());
+    FakeHeap.put(root, 1);
+    assertEquals(Set.of(changed, second), scan());
+    assertFalse(known(root).isReported());
+  }
+
+  private Suspect known(long address) {
+    return Objects.requireNonNull(remembered.get(address));
+  }
+
+  @Test
+  void reportedBlockIsReplaced_theNewOneHasNotBeenReported() {
+    int slab = heap.addSlab(SIZE, 1);
+    long leaked = heap.allocate(slab, 0);
+    long kept = heap.allocate(slab, 1);
+    long range = heap.foreign(SIZE);
+    heap.ranges = RangeMap.EMPTY.with(range, range + SIZE, 1, 0);
+    assertEquals(Set.of(leaked, kept, range), scanTwice());
+    for (long address : List.of(leaked, kept, range)) {
+      remembered.blocks().put(address, known(address).reported());
+    }
+    javaHeap.add(kept);
+    heap.free(slab, 0);
+    heap.allocate(slab, 0);
+    heap.ranges = RangeMap.EMPTY.with(range, range + SIZE, 1, scanNumber);
+    assertEquals(Set.of(), scan());
+    assertFalse(known(leaked).isReported());
+    assertFalse(known(range).isReported());
+    assertTrue(known(kept).isReported(), "referenced for a while");
+    assertEquals(Set.of(leaked, range), scan());
+    assertFalse(known(leaked).isReported());
+    assertEquals(1, known(leaked).nrUnreferenced());
+  }
+
+  @Test
+  void scanIsCancelled_whatWasReportedStaysSo_allElseStartsAnew() {
+    int slab = heap.addSlab(SIZE, 1);
+    long reported = heap.allocate(slab, 0);
+    long gone = heap.allocate(slab, 1);
+    long leaked = heap.allocate(slab, 2);
+    assertEquals(Set.of(reported, gone, leaked), scanTwice());
+    for (long address : List.of(reported, gone)) {
+      remembered.blocks().put(address, known(address).reported());
+    }
+    heap.free(slab, 1);
+    heap.allocate(slab, 1);
+    remembered = remembered.intoNext(heap.map(), heap.ranges, ++scanNumber, 0);
+    heap.age();
+    assertTrue(known(reported).isReported());
+    assertEquals(1, remembered.blocks().size());
+    assertEquals(Set.of(), scan());
+    assertEquals(Set.of(reported, gone, leaked), scan());
+    assertTrue(known(reported).isReported());
+    assertFalse(known(gone).isReported());
   }
 
   @Test
@@ -269,7 +382,7 @@ final class ScanTest {
           }
           return HeapRoots.NONE;
         };
-    Scan.Result result = new Scan(heap, late, said, FULL, 1, remembered, 0).run(true);
+    Scan.Result result = new Scan(heap, late, FULL, 1, remembered).run(true);
     assertEquals(List.of(leaked), result.found().stream().map(Scan.Found::address).toList());
     assertEquals(2, result.nrPasses());
   }
@@ -278,7 +391,7 @@ final class ScanTest {
   void noSuspects_needsOnePass() {
     javaHeap.add(heap.allocate(heap.addSlab(SIZE, 1), 0));
     scan();
-    assertEquals(1, new Scan(heap, roots, said, FULL, 1, remembered, 0).run(true).nrPasses());
+    assertEquals(1, new Scan(heap, roots, FULL, 1, remembered).run(true).nrPasses());
   }
 
   // ---- what the application says
@@ -292,8 +405,8 @@ final class ScanTest {
     long black = heap.allocate(slab, 2);
     long behindBlack = heap.allocate(slab, 3);
     FakeHeap.put(black, behindBlack);
-    said.attributes.put(gray, Attributes.NONE.as(Attributes.Colour.GRAY, 0));
-    said.attributes.put(black, Attributes.NONE.as(Attributes.Colour.BLACK, 0));
+    said.attributes.put(gray, Attributes.NONE.as(Attributes.Colour.GRAY));
+    said.attributes.put(black, Attributes.NONE.as(Attributes.Colour.BLACK));
     javaHeap.add(black);
     assertEquals(Set.of(behindBlack), scanTwice());
   }
@@ -310,10 +423,10 @@ final class ScanTest {
     FakeHeap.put(partly + 16, inArea);
     FakeHeap.put(partly + 32, outside);
     javaHeap.addAll(List.of(unscanned, partly));
-    said.attributes.put(unscanned, Attributes.NONE.unscanned(0));
+    said.attributes.put(unscanned, Attributes.NONE.unscanned());
     said.attributes.put(
         partly,
-        Attributes.NONE.with(new Attributes.Area(16, 8), 0).with(new Attributes.Area(56, 1000), 0));
+        Attributes.NONE.with(new Attributes.Area(16, 8)).with(new Attributes.Area(56, 1000)));
     assertEquals(Set.of(behindUnscanned, outside), scanTwice());
   }
 
@@ -359,7 +472,7 @@ final class ScanTest {
     long leaked = heap.allocate(slab, 0);
     heap.ranges = RangeMap.EMPTY.with(4096, 8192, 0, 0).with(16384, 20000, 1, 0);
     assertEquals(Set.of(leaked), scanTwice());
-    Scan.Result result = new Scan(heap, roots, said, FULL, 1, remembered, 5).run(true);
+    Scan.Result result = new Scan(heap, roots, FULL, 1, remembered).run(true);
     assertTrue(result.nrUnreadable() > 0, result::toString);
   }
 
@@ -398,7 +511,7 @@ final class ScanTest {
   @Test
   void range_ofSeveralPiecesThatIsNotMapped_countsOnce() {
     heap.ranges = RangeMap.EMPTY.with(4096, 4096 + 5L * Marker.PIECE_BYTES, 0, 0);
-    Scan.Result result = new Scan(heap, roots, said, FULL, 2, remembered, 0).run(true);
+    Scan.Result result = new Scan(heap, roots, FULL, 2, remembered).run(true);
     assertEquals(1, result.nrUnreadable());
     assertEquals(1, result.nrScanned());
   }
@@ -428,7 +541,7 @@ final class ScanTest {
     heap.allocate(heap.addSlab(SIZE, 1), 0);
     Pace stop = new Pace(100, () -> true);
     for (int workers = 1; workers <= 2; workers++) {
-      Scan scan = new Scan(heap, roots, said, stop, workers, remembered, 0);
+      Scan scan = new Scan(heap, roots, stop, workers, remembered);
       assertThrows(CancellationException.class, () -> scan.run(true));
     }
   }
@@ -448,7 +561,7 @@ final class ScanTest {
     javaHeap.add(previous);
     AtomicInteger nrAsked = new AtomicInteger();
     Pace stop = new Pace(100, () -> nrAsked.incrementAndGet() > 2);
-    Scan scan = new Scan(heap, roots, said, stop, 2, remembered, 0);
+    Scan scan = new Scan(heap, roots, stop, 2, remembered);
     assertThrows(CancellationException.class, () -> scan.run(true));
   }
 
@@ -531,11 +644,11 @@ final class ScanTest {
               rootWords.forEach(sink::accept);
               return HeapRoots.NONE;
             };
-        Scan.Result prime =
-            new Scan(graph, from, said, FULL, workers, new Remembered(), 0).run(true);
+        Scan.Result prime = new Scan(graph, from, FULL, workers, Remembered.nothing()).run(true);
         graph.age();
         Scan.Result result =
-            new Scan(graph, from, said, FULL, workers, prime.suspects(), 1).run(true);
+            new Scan(graph, from, FULL, workers, new Remembered(prime.sums(), prime.blocks(), 1, 0))
+                .run(true);
         Set<Long> found = new TreeSet<>();
         result.found().forEach(block -> found.add(block.address()));
         assertEquals(model.unreachable(rootWords), found, "seed=" + seed + " round=" + round);

@@ -37,7 +37,7 @@ final class BulkAllocator {
    */
   boolean allocate(@Nullable ScopeFrame scope, long[] into, int from, int count, int flags) {
     allocator.checkOpen();
-    if (allocator.isWatched()) {
+    if (allocator.isObserved()) {
       return allocateOneByOne(scope, into, from, count, flags);
     }
     boolean mayFail = (flags & SlabAllocator.MAY_FAIL) != 0;

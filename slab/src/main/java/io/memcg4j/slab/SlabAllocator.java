@@ -178,7 +178,7 @@ final class SlabAllocator {
   }
 
   /** Whether allocations have to take the general way, for somebody to look at them. */
-  boolean isWatched() {
+  boolean isObserved() {
     return profile.isExact() || guarded.isDue() || debug.isOn() || faults.isOn();
   }
 

@@ -136,7 +136,7 @@ final class SlotSlabs {
       return address;
     }
     allocator.checkOpen();
-    if ((flags & SlabAllocator.NO_SEEK) != 0 && allocator.isWatched()) {
+    if ((flags & SlabAllocator.NO_SEEK) != 0 && allocator.isObserved()) {
       return 0; // the general way looks at every allocation
     }
     ObjStock stock = magazines.stock();

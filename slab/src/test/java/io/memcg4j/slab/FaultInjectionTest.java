@@ -60,7 +60,7 @@ final class FaultInjectionTest {
   @Test
   void off_atFirst_nothingFails() {
     assertEquals(List.of(), failures(100));
-    assertFalse(kmalloc.allocator().isWatched());
+    assertFalse(kmalloc.allocator().isObserved());
     assertNull(faults.settings());
     assertEquals(0, faults.count(FaultKind.SLAB).nrPassed());
   }
@@ -296,7 +296,7 @@ final class FaultInjectionTest {
       assertTrue(nth.hasFired());
       assertEquals(List.of(), failures(10));
     }
-    assertFalse(kmalloc.allocator().isWatched());
+    assertFalse(kmalloc.allocator().isObserved());
   }
 
   @Test
