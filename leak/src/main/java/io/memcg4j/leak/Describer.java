@@ -21,6 +21,7 @@ final class Describer {
   private final ObjectSnapshot snapshot;
   private final RangeMap ranges;
   private final int hexDumpBytes;
+  private final Pace pace;
   private final long now = System.nanoTime();
   private final Map<Integer, List<StackTraceElement>> framesOf = new HashMap<>();
 
@@ -29,11 +30,13 @@ final class Describer {
    *
    * @param ranges those that the blocks outside the slabs are numbered by
    */
-  Describer(Kmalloc kmalloc, ObjectSnapshot snapshot, RangeMap ranges, int hexDumpBytes) {
+  Describer(
+      Kmalloc kmalloc, ObjectSnapshot snapshot, RangeMap ranges, int hexDumpBytes, Pace pace) {
     this.kmalloc = kmalloc;
     this.snapshot = snapshot;
     this.ranges = ranges;
     this.hexDumpBytes = hexDumpBytes;
+    this.pace = pace;
   }
 
   /**
@@ -47,9 +50,11 @@ final class Describer {
       IdTable<Suspect> suspects,
       Marker.Specials said,
       LongFunction<String> names) {
-    int[] holders = found.isEmpty() ? new int[0] : LeakGraph.holders(found, ranges, said);
+    int[] holders = found.isEmpty() ? new int[0] : LeakGraph.holders(found, ranges, said, pace);
     List<LeakSuspect> described = new ArrayList<>(found.size());
+    long sinceNanos = now;
     for (int i = 0; i < holders.length; i++) {
+      sinceNanos = pace.rest(sinceNanos);
       Scan.Found one = found.get(i);
       long heldBy = holders[i] == LeakGraph.NOBODY ? 0 : found.get(holders[i]).address();
       Suspect suspect = suspects.get(one.address());

@@ -2,6 +2,7 @@ package io.memcg4j.leak;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.concurrent.CancellationException;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
@@ -11,8 +12,13 @@ final class ForeignChecksum {
 
   private ForeignChecksum() {}
 
-  /** The checksum of all copies of a range's contents in a row; null if a page is missing. */
-  static @Nullable Integer of(RangeMap ranges, int range) {
+  /**
+   * The checksum of all copies of a range's contents in a row; null if a page is missing.
+   *
+   * @throws CancellationException if the pace says so
+   */
+  static @Nullable Integer of(RangeMap ranges, int range, Pace pace) {
+    long sinceNanos = System.nanoTime();
     long nrBytes = ranges.end(range) - ranges.start(range);
     CRC32C crc = new CRC32C();
     try (Arena arena = Arena.ofConfined()) {
@@ -27,6 +33,7 @@ final class ForeignChecksum {
           }
           crc.update(piece.asByteBuffer());
           done += piece.byteSize();
+          sinceNanos = pace.rest(sinceNanos);
         }
       }
     }

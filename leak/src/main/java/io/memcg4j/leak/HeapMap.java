@@ -213,6 +213,17 @@ final class HeapMap {
     return (old[wordOf(slab, index)] & bitOf(slab, index)) != 0;
   }
 
+  /** Has nothing count as old that was not allocated when another map was made. */
+  void isOldOnlyIn(HeapMap earlier) {
+    for (int slab = 0; slab < nrSlabs(); slab++) {
+      int then = earlier.findSlab(slabBase(slab));
+      boolean isSame = then >= 0 && earlier.objectBytes[then] == objectBytes[slab];
+      for (int i = 0; i < nrWords[slab]; i++) {
+        old[firstWord(slab) + i] &= isSame ? earlier.live[earlier.firstWord(then) + i] : 0;
+      }
+    }
+  }
+
   long nrLive() {
     long nrLive = 0;
     for (long word : live) {

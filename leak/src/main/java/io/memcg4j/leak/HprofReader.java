@@ -9,7 +9,6 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.concurrent.CancellationException;
-import java.util.function.BooleanSupplier;
 import java.util.function.LongConsumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
@@ -43,7 +42,7 @@ final class HprofReader {
   private static final String MAGIC = "JAVA PROFILE 1.0.2";
   private static final int ID = 8;
   private static final int MAX_NAME_BYTES = 1 << 16;
-  private static final int CHECK_INTERVAL = 1 << 14;
+  private static final int REST_INTERVAL = 1 << 14;
 
   private static final int UTF8 = 0x01;
   private static final int LOAD_CLASS = 0x02;
@@ -64,7 +63,7 @@ final class HprofReader {
   private final long span;
   private final LongConsumer sink;
   private final Predicate<String> isMetadata;
-  private final BooleanSupplier cancelled;
+  private final Pace pace;
 
   private final LongList loadedIds = new LongList();
   private final LongList loadedNames = new LongList();
@@ -82,6 +81,7 @@ final class HprofReader {
   private long nrObjects;
   private long nrLongs;
   private long nrAddresses;
+  private long sinceNanos = System.nanoTime();
 
   private HprofReader(
       MemorySegment dump,
@@ -89,13 +89,13 @@ final class HprofReader {
       long max,
       LongConsumer sink,
       Predicate<String> isMetadata,
-      BooleanSupplier cancelled) {
+      Pace pace) {
     this.dump = dump;
     this.min = min;
     span = max - min;
     this.sink = sink;
     this.isMetadata = isMetadata;
-    this.cancelled = cancelled;
+    this.pace = pace;
     fileEnd = dump.byteSize();
   }
 
@@ -110,7 +110,7 @@ final class HprofReader {
    * @param sink gets each value in that range, as often as it is found
    * @param isMetadata tells by name which classes' instances and statics to leave out
    * @throws HeapDumpException if the dump is damaged; the sink may have got values already
-   * @throws CancellationException if {@code cancelled} says so
+   * @throws CancellationException if the pace says so
    */
   static Counts read(
       MemorySegment dump,
@@ -118,8 +118,8 @@ final class HprofReader {
       long max,
       LongConsumer sink,
       Predicate<String> isMetadata,
-      BooleanSupplier cancelled) {
-    HprofReader reader = new HprofReader(dump, min, max, sink, isMetadata, cancelled);
+      Pace pace) {
+    HprofReader reader = new HprofReader(dump, min, max, sink, isMetadata, pace);
     try {
       reader.read();
     } catch (IndexOutOfBoundsException e) {
@@ -149,7 +149,7 @@ final class HprofReader {
       readInstance(true);
     }
     for (int i = 0; i < arraysWithAddresses.size(); i++) {
-      checkCancelled(i);
+      rest(i);
       position = arraysWithAddresses.get(i);
       readLongs();
     }
@@ -174,7 +174,7 @@ final class HprofReader {
   private LongList hop() {
     LongList segments = new LongList();
     for (long nrRecords = 0; position < fileEnd; nrRecords++) {
-      checkCancelled(nrRecords);
+      rest(nrRecords);
       int tag = u1();
       skip(4);
       long length = u4();
@@ -228,7 +228,7 @@ final class HprofReader {
 
   private void readSegment() {
     for (long nrRecords = 0; position < end; nrRecords++) {
-      checkCancelled(nrRecords);
+      rest(nrRecords);
       long start = position;
       int tag = u1();
       switch (tag) {
@@ -383,6 +383,7 @@ final class HprofReader {
     skip(count * Long.BYTES);
     nrLongs += count;
     for (long i = 0; i < count; i++) {
+      rest(i);
       if (isInRange(dump.get(LONG, elements + i * Long.BYTES))) {
         arraysWithAddresses.add(start);
         return;
@@ -400,6 +401,7 @@ final class HprofReader {
     }
     long elements = position;
     for (long i = 0; i < count; i++) {
+      rest(i);
       offer(dump.get(LONG, elements + i * Long.BYTES));
     }
   }
@@ -415,9 +417,9 @@ final class HprofReader {
     return Long.compareUnsigned(value - min, span) < 0;
   }
 
-  private void checkCancelled(long nrRecords) {
-    if ((nrRecords & (CHECK_INTERVAL - 1)) == 0 && cancelled.getAsBoolean()) {
-      throw new CancellationException("scan cancelled while the heap dump was read");
+  private void rest(long nrDone) {
+    if ((nrDone & (REST_INTERVAL - 1)) == 0) {
+      sinceNanos = pace.rest(sinceNanos);
     }
   }
 

@@ -3,6 +3,7 @@ package io.memcg4j.leak;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,7 +12,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.BooleanSupplier;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -64,20 +64,18 @@ final class JavaHeap {
    * Passes on each value of the Java heap in {@code [min, max)}.
    *
    * @throws HeapDumpException if the heap cannot be dumped or the dump not be read
-   * @throws CancellationException if {@code cancelled} says so
+   * @throws CancellationException if the pace says so
    */
-  HeapRoots read(long min, long max, LongConsumer sink, BooleanSupplier cancelled) {
+  HeapRoots read(long min, long max, LongConsumer sink, Pace pace) {
     awaitRelease();
-    if (cancelled.getAsBoolean()) {
-      throw new CancellationException("scan cancelled before the heap dump");
-    }
+    pace.check();
     Path folder = chooseFolder();
     Arena arena = Arena.ofShared();
     try {
       long start = System.nanoTime();
       MemorySegment dump = dumpInto(folder, arena);
       long dumped = System.nanoTime();
-      HprofReader.Counts counts = HprofReader.read(dump, min, max, sink, metadata, cancelled);
+      HprofReader.Counts counts = HprofReader.read(dump, min, max, sink, metadata, pace);
       return new HeapRoots(
           dumped - start,
           System.nanoTime() - dumped,
@@ -133,9 +131,7 @@ final class JavaHeap {
       own = Files.createTempDirectory(folder, "memcg4j-");
       file = own.resolve("heap.hprof");
       dumper.dump(file);
-      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-        return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
-      }
+      return map(file, arena);
     } catch (IOException | RuntimeException | LinkageError e) {
       if (e instanceof HeapDumpException known) {
         throw known;
@@ -151,6 +147,24 @@ final class JavaHeap {
     } finally {
       delete(file);
       delete(own);
+    }
+  }
+
+  /** A channel is closed under a thread that is interrupted: it is opened again then. */
+  private static MemorySegment map(Path file, Arena arena) throws IOException {
+    boolean wasInterrupted = Thread.interrupted();
+    try {
+      while (true) {
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+          return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
+        } catch (ClosedByInterruptException e) {
+          wasInterrupted |= Thread.interrupted();
+        }
+      }
+    } finally {
+      if (wasInterrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 

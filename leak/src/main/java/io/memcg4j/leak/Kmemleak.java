@@ -159,7 +159,8 @@ public final class Kmemleak {
     }
 
     /**
-     * Sets the part of the time that each worker is busy, the rest of it sleeping.
+     * Sets the part of the time that each worker is busy, the rest of it sleeping; so does the
+     * scan's thread while it is alone. The JVM writes the dump of the Java heap at its own speed.
      *
      * @param percentBusy in {@code 1..100}
      * @return this
@@ -242,12 +243,14 @@ public final class Kmemleak {
   // ---- what the application says
 
   /**
-   * A block of memory that this allocator did not make: it takes part as one of its own does.
+   * A block of memory that this allocator did not make: it takes part as one of its own does. Cost:
+   * a copy of the list of what is registered, so for thousands of blocks, not for millions.
    *
    * @param address of its first byte
    * @param nrBytes its size, 1 or more
    * @param name stands for the cache in reports
-   * @throws IllegalArgumentException if it overlaps with one that is registered
+   * @throws IllegalArgumentException if it overlaps with one that is registered, or with memory of
+   *     the allocator
    */
   public void register(long address, long nrBytes, String name) {
     known.add(address, nrBytes, name, 1);
@@ -259,7 +262,8 @@ public final class Kmemleak {
    * @param address of its first byte
    * @param nrBytes its size, 1 or more
    * @param name stands for the cache in {@code dump=}
-   * @throws IllegalArgumentException if it overlaps with one that is registered
+   * @throws IllegalArgumentException if it overlaps with one that is registered, or with memory of
+   *     the allocator
    */
   public void registerRoot(long address, long nrBytes, String name) {
     known.add(address, nrBytes, name, 0);
@@ -587,7 +591,8 @@ public final class Kmemleak {
       }
     }
     found.sort(Comparator.comparingLong(Scan.Found::address));
-    Describer describer = new Describer(kmalloc, source.last(), source.ranges(), hexDumpBytes);
+    Describer describer =
+        new Describer(kmalloc, source.last(), source.ranges(), hexDumpBytes, pace);
     List<LeakSuspect> suspects =
         describer.describe(found, result.blocks(), source.specials(), known::nameOf);
     remembered =
@@ -627,13 +632,13 @@ public final class Kmemleak {
   private void tell(ScanProgress step) {
     try {
       progress.accept(step);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       LOGGER.log(Level.WARNING, "progress callback failed", e);
     }
   }
 
   private HeapRoots readJavaHeap(long min, long max, LongConsumer sink, Pace pace) {
-    return javaHeap.read(min, max, sink, pace::isCancelled);
+    return javaHeap.read(min, max, sink, pace);
   }
 
   // ---- the kmemleak file

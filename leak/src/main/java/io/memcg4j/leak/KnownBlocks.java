@@ -44,6 +44,14 @@ final class KnownBlocks {
           String.format(
               Locale.ROOT, "bad range: address=0x%x nrBytes=%d legal=1..", address, nrBytes));
     }
+    if (tracking.overlaps(address, nrBytes)) {
+      throw new IllegalArgumentException(
+          String.format(
+              Locale.ROOT,
+              "range overlaps with memory of the allocator: address=0x%x nrBytes=%d",
+              address,
+              nrBytes));
+    }
     lock.lock();
     try {
       int other = ranges.findOverlap(address, address + nrBytes);
@@ -72,6 +80,7 @@ final class KnownBlocks {
         return false;
       }
       ranges = ranges.without(range);
+      names.remove(address);
       said.forget(address);
       transients.remove(address);
       return true;

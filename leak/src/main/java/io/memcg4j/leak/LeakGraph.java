@@ -23,15 +23,18 @@ final class LeakGraph {
   private final List<Scan.Found> blocks;
   private final RangeMap ranges;
   private final Marker.Specials specials;
+  private final Pace pace;
   private final long[] starts;
   private final int[] first;
   private int[] targets = new int[64];
   private int nrTargets;
+  private long sinceNanos = System.nanoTime();
 
-  private LeakGraph(List<Scan.Found> blocks, RangeMap ranges, Marker.Specials specials) {
+  private LeakGraph(List<Scan.Found> blocks, RangeMap ranges, Marker.Specials specials, Pace pace) {
     this.blocks = blocks;
     this.ranges = ranges;
     this.specials = specials;
+    this.pace = pace;
     starts = blocks.stream().mapToLong(Scan.Found::address).toArray();
     first = new int[starts.length + 1];
   }
@@ -44,8 +47,9 @@ final class LeakGraph {
    * @return positions in the list; {@link #NOBODY} for a root cause: a block that no leaked block
    *     refers to, or one of a cycle that no other leaked block refers to
    */
-  static int[] holders(List<Scan.Found> blocks, RangeMap ranges, Marker.Specials specials) {
-    LeakGraph graph = new LeakGraph(blocks, ranges, specials);
+  static int[] holders(
+      List<Scan.Found> blocks, RangeMap ranges, Marker.Specials specials, Pace pace) {
+    LeakGraph graph = new LeakGraph(blocks, ranges, specials, pace);
     graph.readEdges();
     return graph.holders();
   }
@@ -56,6 +60,7 @@ final class LeakGraph {
       MemorySegment vectors = arena.allocate(Memory.vectorBytes(), WORD);
       for (int i = 0; i < starts.length; i++) {
         first[i] = nrTargets;
+        sinceNanos = pace.rest(sinceNanos);
         Attributes said = specials.of(starts[i]);
         if (said == null || (said.areas.isEmpty() && !said.noScan)) {
           read(i, 0, blocks.get(i).nrBytes(), copy, vectors);
@@ -77,6 +82,9 @@ final class LeakGraph {
     long end = block.address() + offset + nrBytes;
     if (block.slab() >= 0) {
       for (long at = from; end - at >= WORD; at += WORD) {
+        if ((at & (COPY_BYTES - 1)) == 0) {
+          sinceNanos = pace.rest(sinceNanos);
+        }
         edge(i, Memory.ALL.get(JAVA_LONG_UNALIGNED, at));
       }
       return;
@@ -89,6 +97,7 @@ final class LeakGraph {
         for (long done = 0; copied - done >= WORD; done += WORD) {
           edge(i, copy.get(JAVA_LONG, done));
         }
+        sinceNanos = pace.rest(sinceNanos);
       }
     }
   }

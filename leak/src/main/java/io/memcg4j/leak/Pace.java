@@ -10,6 +10,9 @@ import java.util.function.BooleanSupplier;
 final class Pace {
   static final int MAX_PERCENT = 100;
 
+  /** All of the time, to the end. */
+  static final Pace FULL = new Pace(MAX_PERCENT, () -> false);
+
   private static final long SLICE_NANOS = 1_000_000;
 
   private final int percent;
@@ -51,9 +54,17 @@ final class Pace {
       return sinceNanos;
     }
     long until = System.nanoTime() + worked * (MAX_PERCENT - percent) / percent;
-    for (long left = until - System.nanoTime(); left > 0; left = until - System.nanoTime()) {
-      LockSupport.parkNanos(this, left);
-      check();
+    boolean wasInterrupted = false;
+    try {
+      for (long left = until - System.nanoTime(); left > 0; left = until - System.nanoTime()) {
+        LockSupport.parkNanos(this, left);
+        wasInterrupted |= Thread.interrupted(); // or nobody would park any more
+        check();
+      }
+    } finally {
+      if (wasInterrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
     return System.nanoTime();
   }

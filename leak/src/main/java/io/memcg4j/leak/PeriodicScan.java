@@ -102,6 +102,7 @@ final class PeriodicScan {
     long until = System.nanoTime() + nanos;
     for (long left = nanos; left > 0 && thread == me; left = until - System.nanoTime()) {
       LockSupport.parkNanos(this, left);
+      boolean _ = Thread.interrupted(); // nobody's business: else nobody would park any more
     }
     return thread == me;
   }

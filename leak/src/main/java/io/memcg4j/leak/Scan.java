@@ -112,19 +112,19 @@ final class Scan {
 
   private Result run(boolean isAged, Workers workers) {
     IdTable<Suspect> remembered = new IdTable<>();
-    Marker first = marker();
+    Marker first = new Marker(source.map(), source.ranges(), source.specials(), nrWorkers);
     markFromRoots(first, workers);
     tell(ScanProgress.Step.COMPARE);
     List<Found> suspects = grayTheYoungAndChanged(first, isAged, remembered, workers);
     timedDrain(first, workers);
     suspects.removeIf(suspect -> !isWhite(first, suspect));
-    suspects = unlessTheNewRefer(suspects, workers);
+    suspects = unlessTheNewRefer(first.map, suspects, workers);
     List<Found> found = List.of();
     if (!suspects.isEmpty()) {
       nrPasses = 2;
-      Marker second = marker();
+      Marker second = marker(first.map);
       markFromRoots(second, workers);
-      found = unlessTheNewRefer(confirm(second, suspects), workers);
+      found = unlessTheNewRefer(first.map, confirm(second, suspects), workers);
     }
     for (Found one : found) {
       remembered.put(one.address(), foundAgain(one));
@@ -156,8 +156,12 @@ final class Scan {
         nrPasses);
   }
 
-  private Marker marker() {
-    return new Marker(source.map(), source.ranges(), source.specials(), nrWorkers);
+  /** For one more look after the first one. */
+  private Marker marker(HeapMap first) {
+    HeapMap map = source.map();
+    // Allocated before the epoch began, but after the first look at its word: nobody has read it.
+    map.isOldOnlyIn(first);
+    return new Marker(map, source.ranges(), source.specials(), nrWorkers);
   }
 
   private void markFromRoots(Marker marker, Workers workers) {
@@ -174,11 +178,11 @@ final class Scan {
    * what was allocated when it began: who puts a copy in the place of a holder meanwhile has the
    * only references in a block that the pass does not know.
    */
-  private List<Found> unlessTheNewRefer(List<Found> suspects, Workers workers) {
+  private List<Found> unlessTheNewRefer(HeapMap first, List<Found> suspects, Workers workers) {
     if (suspects.isEmpty()) {
       return suspects;
     }
-    Marker marker = marker();
+    Marker marker = marker(first);
     List<Found> left = confirm(marker, suspects);
     marker.markFromYoung(left, before);
     timedDrain(marker, workers);
@@ -231,7 +235,7 @@ final class Scan {
     }
     long start = marker.ranges.start(range);
     long nrBytes = marker.ranges.end(range) - start;
-    Integer checksum = ForeignChecksum.of(marker.ranges, range);
+    Integer checksum = ForeignChecksum.of(marker.ranges, range, pace);
     Suspect last = before.isOld(marker.ranges, range) ? before.blocks().get(start) : null;
     if (checksum != null) {
       remembered.put(

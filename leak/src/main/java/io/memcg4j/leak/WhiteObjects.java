@@ -30,6 +30,8 @@ final class WhiteObjects implements Runnable {
   private final byte[] copy = new byte[COPY_BYTES];
   private final MemorySegment copySegment = MemorySegment.ofArray(copy);
 
+  private long sinceNanos;
+
   final Checksums.Part sums = new Checksums.Part();
   final List<Scan.Found> suspects = new ArrayList<>();
 
@@ -59,8 +61,9 @@ final class WhiteObjects implements Runnable {
 
   @Override
   public void run() {
+    sinceNanos = System.nanoTime();
     for (int slab = firstSlab; slab < endSlab; slab++) {
-      pace.check();
+      sinceNanos = pace.rest(sinceNanos);
       int word = marker.map.firstWord(slab);
       for (int end = word + marker.map.nrWords[slab]; word < end; word++) {
         long white = marker.white(slab, word);
@@ -127,7 +130,7 @@ final class WhiteObjects implements Runnable {
       int piece = (int) Math.min(COPY_BYTES, nrBytes - done);
       MemorySegment.copy(Memory.ALL, address + done, copySegment, 0, piece);
       crc.update(copy, 0, piece);
-      pace.check();
+      sinceNanos = pace.rest(sinceNanos);
     }
     return (int) crc.getValue();
   }

@@ -36,8 +36,7 @@ final class HostileDumpTest {
   private final SplittableRandom random = new SplittableRandom(seed);
 
   private static HprofReader.Counts read(byte[] dump) {
-    return HprofReader.read(
-        MemorySegment.ofArray(dump), MIN, MAX, _ -> {}, "x"::equals, () -> false);
+    return HprofReader.read(MemorySegment.ofArray(dump), MIN, MAX, _ -> {}, "x"::equals, Pace.FULL);
   }
 
   /** What a read takes of the Java heap, garbage included. */

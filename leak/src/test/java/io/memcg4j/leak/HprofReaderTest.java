@@ -14,7 +14,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.CancellationException;
-import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 
 /** Which longs a heap dump gives, and that a damaged one gives a clear error and nothing else. */
@@ -30,12 +29,12 @@ final class HprofReaderTest {
 
   private final List<Long> found = new ArrayList<>();
 
-  private HprofReader.Counts read(MemorySegment dump, BooleanSupplier cancelled) {
-    return HprofReader.read(dump, MIN, MAX, found::add, OWN::equals, cancelled);
+  private HprofReader.Counts read(MemorySegment dump, Pace pace) {
+    return HprofReader.read(dump, MIN, MAX, found::add, OWN::equals, pace);
   }
 
   private HprofReader.Counts read(HprofWriter writer) {
-    return read(writer.toSegment(), () -> false);
+    return read(writer.toSegment(), Pace.FULL);
   }
 
   private static Field aLong(long value) {
@@ -155,20 +154,19 @@ final class HprofReaderTest {
           {},
           "JAVA PROFILE 1.0.1\0aaaaaaaaaaaaa".getBytes(java.nio.charset.StandardCharsets.US_ASCII)
         }) {
-      assertThrows(HeapDumpException.class, () -> read(MemorySegment.ofArray(bad), () -> false));
+      assertThrows(HeapDumpException.class, () -> read(MemorySegment.ofArray(bad), Pace.FULL));
     }
     byte[] narrow = new HprofWriter().toBytes();
     narrow[22] = 4;
     HeapDumpException e =
-        assertThrows(
-            HeapDumpException.class, () -> read(MemorySegment.ofArray(narrow), () -> false));
+        assertThrows(HeapDumpException.class, () -> read(MemorySegment.ofArray(narrow), Pace.FULL));
     assertTrue(String.valueOf(e.getMessage()).contains("id size"), e::toString);
   }
 
   @Test
   void read_cancelled_stops() {
     MemorySegment dump = anInstance(classes(new HprofWriter())).toSegment();
-    assertThrows(CancellationException.class, () -> read(dump, () -> true));
+    assertThrows(CancellationException.class, () -> read(dump, new Pace(100, () -> true)));
     assertEquals(List.of(), found);
   }
 
@@ -191,14 +189,14 @@ final class HprofReaderTest {
   @Test
   void read_everyTruncation_isAnErrorOrAPrefix() {
     byte[] whole = everything();
-    read(MemorySegment.ofArray(whole), () -> false);
+    read(MemorySegment.ofArray(whole), Pace.FULL);
     List<Long> all = List.copyOf(found);
     assertEquals(4, all.size());
     int nrErrors = 0;
     for (int length = 0; length < whole.length; length++) {
       found.clear();
       try {
-        read(MemorySegment.ofArray(whole).asSlice(0, length), () -> false);
+        read(MemorySegment.ofArray(whole).asSlice(0, length), Pace.FULL);
       } catch (HeapDumpException e) {
         nrErrors++;
       }
@@ -225,7 +223,7 @@ final class HprofReaderTest {
       }
       found.clear();
       try {
-        read(MemorySegment.ofArray(bad), () -> false);
+        read(MemorySegment.ofArray(bad), Pace.FULL);
       } catch (HeapDumpException e) {
         assertTrue(String.valueOf(e.getMessage()).startsWith("heap dump "), e::toString);
       } catch (RuntimeException | Error e) {

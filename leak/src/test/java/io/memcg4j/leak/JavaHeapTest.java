@@ -108,7 +108,7 @@ final class JavaHeapTest {
             captured(plus(19)),
             Thread.ofVirtual().unstarted(captured(plus(20)))));
     Set<Long> found = new HashSet<>();
-    HeapRoots roots = heap(HeapDumper.ofThisJvm()).read(MIN, MAX, found::add, () -> false);
+    HeapRoots roots = heap(HeapDumper.ofThisJvm()).read(MIN, MAX, found::add, Pace.FULL);
     Set<Long> expected = new HashSet<>(List.of(IN_STATIC));
     for (int n = 11; n <= 20; n++) {
       expected.add(plus(n));
@@ -138,7 +138,7 @@ final class JavaHeapTest {
       held.add(segment.asSlice(128, 16));
       held.add(segment.asSlice(256, 16).asByteBuffer());
       Set<Long> found = new HashSet<>();
-      heap(HeapDumper.ofThisJvm()).read(base, base + 4096, found::add, () -> false);
+      heap(HeapDumper.ofThisJvm()).read(base, base + 4096, found::add, Pace.FULL);
       assertTrue(found.contains(base + 128), found::toString);
       assertTrue(found.contains(base + 256), found::toString);
     }
@@ -146,7 +146,7 @@ final class JavaHeapTest {
     held.add(direct);
     long address = MemorySegment.ofBuffer(direct).address();
     Set<Long> found = new HashSet<>();
-    heap(HeapDumper.ofThisJvm()).read(address, address + 64, found::add, () -> false);
+    heap(HeapDumper.ofThisJvm()).read(address, address + 64, found::add, Pace.FULL);
     assertTrue(found.contains(address), found::toString);
   }
 
@@ -157,7 +157,7 @@ final class JavaHeapTest {
       held.add(new AtomicLong(plus(500)));
     }
     held.clear();
-    heap(HeapDumper.ofThisJvm()).read(MIN + 500, MAX, found::add, () -> false);
+    heap(HeapDumper.ofThisJvm()).read(MIN + 500, MAX, found::add, Pace.FULL);
     assertEquals(Set.of(), found);
   }
 
@@ -170,7 +170,7 @@ final class JavaHeapTest {
     held.add(new HeapRoots(plus(601), 0, 0, 0, 0, 0));
     held.add(new Entry(1, plus(602), ""));
     Set<Long> found = new HashSet<>();
-    heap(HeapDumper.ofThisJvm()).read(MIN + 600, MIN + 700, found::add, () -> false);
+    heap(HeapDumper.ofThisJvm()).read(MIN + 600, MIN + 700, found::add, Pace.FULL);
     assertEquals(Set.of(MIN + 602), found);
   }
 
@@ -211,8 +211,7 @@ final class JavaHeapTest {
           throw new IOException("No space left on device");
         };
     HeapDumpException e =
-        assertThrows(
-            HeapDumpException.class, () -> heap(full).read(MIN, MAX, v -> {}, () -> false));
+        assertThrows(HeapDumpException.class, () -> heap(full).read(MIN, MAX, v -> {}, Pace.FULL));
     String message = String.valueOf(e.getMessage());
     assertTrue(message.contains("No space left on device"), message);
     assertTrue(message.contains("folder=" + folder), message);
@@ -234,8 +233,7 @@ final class JavaHeapTest {
             },
             file -> {});
     for (HeapDumper dumper : bad) {
-      assertThrows(
-          HeapDumpException.class, () -> heap(dumper).read(MIN, MAX, v -> {}, () -> false));
+      assertThrows(HeapDumpException.class, () -> heap(dumper).read(MIN, MAX, v -> {}, Pace.FULL));
       assertEquals(List.of(), leftovers());
     }
   }
@@ -255,9 +253,9 @@ final class JavaHeapTest {
             HeapDumper.ofThisJvm().dump(file);
           }
         };
-    heap(looking).read(MIN, MAX, v -> assertEquals(1, mappedDumps().size()), () -> false);
-    assertThrows(HeapDumpException.class, () -> heap(looking).read(MIN, MAX, v -> {}, () -> false));
-    heap(looking).read(MIN, MAX, v -> {}, () -> false);
+    heap(looking).read(MIN, MAX, v -> assertEquals(1, mappedDumps().size()), Pace.FULL);
+    assertThrows(HeapDumpException.class, () -> heap(looking).read(MIN, MAX, v -> {}, Pace.FULL));
+    heap(looking).read(MIN, MAX, v -> {}, Pace.FULL);
     assertEquals(List.of(List.of(), List.of(), List.of()), mapped);
     assertEquals(List.of(), leftovers());
   }
@@ -265,14 +263,14 @@ final class JavaHeapTest {
   @Test
   void read_damagedDump_isAClearErrorAndLeavesNothing() throws IOException {
     HeapDumper damaged = file -> Files.write(file, new byte[1000]);
-    assertThrows(HeapDumpException.class, () -> heap(damaged).read(MIN, MAX, v -> {}, () -> false));
+    assertThrows(HeapDumpException.class, () -> heap(damaged).read(MIN, MAX, v -> {}, Pace.FULL));
     assertEquals(List.of(), leftovers());
   }
 
   @Test
   void read_missingFolder_isAClearError() {
     JavaHeap heap = new JavaHeap(file -> {}, List.of(folder.resolve("missing")));
-    assertThrows(HeapDumpException.class, () -> heap.read(MIN, MAX, v -> {}, () -> false));
+    assertThrows(HeapDumpException.class, () -> heap.read(MIN, MAX, v -> {}, Pace.FULL));
   }
 
   @Test
@@ -284,11 +282,12 @@ final class JavaHeapTest {
           HeapDumper.ofThisJvm().dump(file);
         };
     assertThrows(
-        CancellationException.class, () -> heap(counting).read(MIN, MAX, v -> {}, () -> true));
+        CancellationException.class,
+        () -> heap(counting).read(MIN, MAX, v -> {}, new Pace(100, () -> true)));
     assertEquals(0, nrDumps.get());
     assertThrows(
         CancellationException.class,
-        () -> heap(counting).read(MIN, MAX, v -> {}, () -> nrDumps.get() > 0));
+        () -> heap(counting).read(MIN, MAX, v -> {}, new Pace(100, () -> nrDumps.get() > 0)));
     assertEquals(1, nrDumps.get());
     assertEquals(List.of(), leftovers());
   }
@@ -305,7 +304,7 @@ final class JavaHeapTest {
                   Files.getPosixFilePermissions(parent)));
           throw new IOException("seen");
         };
-    assertThrows(HeapDumpException.class, () -> heap(looking).read(MIN, MAX, v -> {}, () -> false));
+    assertThrows(HeapDumpException.class, () -> heap(looking).read(MIN, MAX, v -> {}, Pace.FULL));
     assertEquals(List.of("rwx------"), permissions);
   }
 
@@ -337,7 +336,7 @@ final class JavaHeapTest {
     public static void main(String[] args) {
       JavaHeap heap = new JavaHeap(HeapDumper.ofThisJvm(), List.of(Path.of(args[0])));
       try {
-        heap.read(MIN, MAX, v -> {}, () -> false);
+        heap.read(MIN, MAX, v -> {}, Pace.FULL);
       } catch (HeapDumpException e) {
         System.out.println(e.getMessage());
       }

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.Scope;
+import io.memcg4j.percpu.PercpuAllocator;
 import io.memcg4j.slab.Kmalloc;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -248,6 +249,48 @@ final class KmemleakTest {
     kmemleak.on();
     assertEquals(Set.of(), hidden(kmemleak.scan()), "starts anew");
     assertEquals(Set.of(leaked), hidden(kmemleak.scan()));
+  }
+
+  @Test
+  void register_memoryOfTheAllocator_isRefused() {
+    long block = allocate(64);
+    long area = kmalloc.vmalloc().allocate(10_000);
+    PercpuAllocator percpu = kmalloc.percpu();
+    long copies = percpu.allocate(64);
+    held.addAll(List.of(block, area, copies));
+    for (long address : new long[] {block, block + 32, block + 4096, area, area - 1, copies}) {
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> kmemleak.register(address, 64, "mine"),
+          () -> Long.toHexString(address));
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> kmemleak.registerRoot(address - 64, 65, "mine"),
+          () -> Long.toHexString(address));
+    }
+    kmalloc.vmalloc().free(area);
+    percpu.free(copies);
+    kmalloc.free(block);
+  }
+
+  @Test
+  void scan_threadIsInterrupted_restsAndStaysInterrupted() {
+    held.add(allocate(64));
+    int[] nrSteps = new int[1];
+    kmemleak =
+        Kmemleak.builder(kmalloc)
+            .minAge(Duration.ZERO)
+            .dutyCycle(50)
+            .onProgress(step -> {
+              nrSteps[0]++;
+              throw new StackOverflowError("of the callback");
+            })
+            .build();
+    Thread.currentThread().interrupt();
+    kmemleak.scan();
+    assertTrue(Thread.interrupted());
+    assertTrue(kmemleak.isOn(), "the callback's fault is not the scanner's");
+    assertTrue(nrSteps[0] >= 3);
   }
 
   private static void put(long address, long value) {

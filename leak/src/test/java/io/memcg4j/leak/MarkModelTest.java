@@ -47,7 +47,7 @@ final class MarkModelTest {
   private static void assertAsTheModelSays(Graph graph, int nrWorkers, String which) {
     Marker marker = new Marker(graph.heap.map(), graph.heap.ranges, graph.said, nrWorkers);
     graph.roots.forEach(marker::mark);
-    Pace pace = new Pace(100, () -> false);
+    Pace pace = Pace.FULL;
     List<MarkWorker> parts = new ArrayList<>();
     for (int i = 0; i < nrWorkers; i++) {
       parts.add(new MarkWorker(marker, pace, i));

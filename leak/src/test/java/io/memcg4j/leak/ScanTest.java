@@ -23,7 +23,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Which blocks a scan finds: those that no word of reachable memory points into. */
 final class ScanTest {
-  private static final Pace FULL = new Pace(100, () -> false);
   private static final int SIZE = 64;
 
   private final FakeHeap heap = new FakeHeap(64);
@@ -68,7 +67,7 @@ final class ScanTest {
 
   /** A scan before the minimum age is over, if not aged: the epoch stays. */
   private Set<Long> scan(boolean isAged) {
-    Scan.Result result = new Scan(heap, roots, FULL, nrWorkers, remembered).run(isAged);
+    Scan.Result result = new Scan(heap, roots, Pace.FULL, nrWorkers, remembered).run(isAged);
     remembered =
         new Remembered(result.sums(), result.blocks(), remembered.epoch(), remembered.epochNanos());
     Set<Long> found = new TreeSet<>();
@@ -131,6 +130,27 @@ final class ScanTest {
         };
     assertEquals(Set.of(), scan());
     assertEquals(2, nrPasses.get());
+  }
+
+  /** Allocated after the first look at its slab, and before the epoch that makes it young. */
+  @Test
+  void newHolderIsOldForLaterLooks_whatItHoldsIsSeenAllTheSame() {
+    int slab = heap.addSlab(SIZE, 1);
+    long held = heap.allocate(slab, 1);
+    long heldByNewSlab = heap.allocate(slab, 2);
+    assertEquals(Set.of(), scan());
+    AtomicInteger nrPasses = new AtomicInteger();
+    afterSnapshot =
+        () -> {
+          nrPasses.incrementAndGet();
+          javaHeap.add(heap.allocate(slab, 3));
+          FakeHeap.put(javaHeap.getLast(), held);
+          javaHeap.add(heap.allocate(heap.addSlab(128, 1), 3));
+          FakeHeap.put(javaHeap.getLast(), heldByNewSlab);
+          heap.age();
+        };
+    assertEquals(Set.of(), scan());
+    assertEquals(1, nrPasses.get());
   }
 
   /** The same with holders outside the slabs. */
@@ -382,7 +402,7 @@ final class ScanTest {
           }
           return HeapRoots.NONE;
         };
-    Scan.Result result = new Scan(heap, late, FULL, 1, remembered).run(true);
+    Scan.Result result = new Scan(heap, late, Pace.FULL, 1, remembered).run(true);
     assertEquals(List.of(leaked), result.found().stream().map(Scan.Found::address).toList());
     assertEquals(2, result.nrPasses());
   }
@@ -391,7 +411,7 @@ final class ScanTest {
   void noSuspects_needsOnePass() {
     javaHeap.add(heap.allocate(heap.addSlab(SIZE, 1), 0));
     scan();
-    assertEquals(1, new Scan(heap, roots, FULL, 1, remembered).run(true).nrPasses());
+    assertEquals(1, new Scan(heap, roots, Pace.FULL, 1, remembered).run(true).nrPasses());
   }
 
   // ---- what the application says
@@ -472,7 +492,7 @@ final class ScanTest {
     long leaked = heap.allocate(slab, 0);
     heap.ranges = RangeMap.EMPTY.with(4096, 8192, 0, 0).with(16384, 20000, 1, 0);
     assertEquals(Set.of(leaked), scanTwice());
-    Scan.Result result = new Scan(heap, roots, FULL, 1, remembered).run(true);
+    Scan.Result result = new Scan(heap, roots, Pace.FULL, 1, remembered).run(true);
     assertTrue(result.nrUnreadable() > 0, result::toString);
   }
 
@@ -511,7 +531,7 @@ final class ScanTest {
   @Test
   void range_ofSeveralPiecesThatIsNotMapped_countsOnce() {
     heap.ranges = RangeMap.EMPTY.with(4096, 4096 + 5L * Marker.PIECE_BYTES, 0, 0);
-    Scan.Result result = new Scan(heap, roots, FULL, 2, remembered).run(true);
+    Scan.Result result = new Scan(heap, roots, Pace.FULL, 2, remembered).run(true);
     assertEquals(1, result.nrUnreadable());
     assertEquals(1, result.nrScanned());
   }
@@ -644,10 +664,16 @@ final class ScanTest {
               rootWords.forEach(sink::accept);
               return HeapRoots.NONE;
             };
-        Scan.Result prime = new Scan(graph, from, FULL, workers, Remembered.nothing()).run(true);
+        Scan.Result prime =
+            new Scan(graph, from, Pace.FULL, workers, Remembered.nothing()).run(true);
         graph.age();
         Scan.Result result =
-            new Scan(graph, from, FULL, workers, new Remembered(prime.sums(), prime.blocks(), 1, 0))
+            new Scan(
+                    graph,
+                    from,
+                    Pace.FULL,
+                    workers,
+                    new Remembered(prime.sums(), prime.blocks(), 1, 0))
                 .run(true);
         Set<Long> found = new TreeSet<>();
         result.found().forEach(block -> found.add(block.address()));

@@ -292,6 +292,38 @@ public final class ObjectTracking {
     }
   }
 
+  /**
+   * Whether a range of addresses has any of the allocator's in it: of what it has reserved for
+   * slabs and areas, or of a guarded object or per-CPU memory that is live.
+   *
+   * @param address of its first byte
+   * @param nrBytes its size, 1 or more
+   * @return whether it has
+   */
+  public boolean overlaps(long address, long nrBytes) {
+    Vmalloc areas = allocator.areasIfMade();
+    SlabRange range = allocator.range();
+    boolean[] found = {
+      overlap(address, nrBytes, range.base(), range.rangeBytes())
+          || (areas != null && areas.overlaps(address, nrBytes))
+    };
+    Consumer<LiveBlock> look =
+        block -> {
+          long copies = (block.nrCopies() - 1) * block.copyStride();
+          found[0] |= overlap(address, nrBytes, block.address(), copies + block.nrBytes());
+        };
+    allocator.guarded().forEachLive(look);
+    PercpuMemory memory = percpu;
+    if (memory != null) {
+      memory.forEachLive(look);
+    }
+    return found[0];
+  }
+
+  static boolean overlap(long address, long nrBytes, long other, long otherBytes) {
+    return address - other < otherBytes && other - address < nrBytes;
+  }
+
   /** By the maker of both, once. */
   void add(PercpuMemory memory) {
     percpu = memory;

@@ -453,6 +453,11 @@ public final class Vmalloc {
     forEachLive(area -> visitor.accept(area.shown()));
   }
 
+  /** Whether a range of addresses has any in it that are reserved for areas. */
+  boolean overlaps(long address, long nrBytes) {
+    return space.overlaps(address, nrBytes);
+  }
+
   void forEachLive(Consumer<LiveArea> visitor) {
     space.forEach(run -> {
       LiveArea area = run.area();

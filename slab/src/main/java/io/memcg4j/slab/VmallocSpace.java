@@ -138,6 +138,10 @@ final class VmallocSpace {
     return reservedBytes;
   }
 
+  boolean overlaps(long address, long nrBytes) {
+    return ObjectTracking.overlap(address, nrBytes, reservation, reservedBytes);
+  }
+
   String range() {
     return String.format(Locale.ROOT, "0x%x..0x%x", reservation, reservation + reservedBytes);
   }
