@@ -52,6 +52,14 @@ public record LeakSuspect(
     return heldBy == 0;
   }
 
+  /** How many bytes a dump shows. */
+  static int nrBytesOf(String hexDump) {
+    return hexDump
+        .lines()
+        .mapToInt(row -> row.substring(4, row.indexOf("  ", 4) + 1).length() / 3)
+        .sum();
+  }
+
   /** Rows of 16 bytes with their characters, as kmemleak prints them. */
   static String hexDumpOf(byte[] bytes) {
     StringBuilder text = new StringBuilder();

@@ -42,7 +42,11 @@ final class LeakText {
           String.format(Locale.ROOT, "  held by leaked object 0x%016x%n", suspect.heldBy()));
     }
     if (!suspect.hexDump().isEmpty()) {
-      text.append(String.format(Locale.ROOT, "  hex dump (first bytes):%n"));
+      text.append(
+          String.format(
+              Locale.ROOT,
+              "  hex dump (first %d bytes):%n",
+              LeakSuspect.nrBytesOf(suspect.hexDump())));
       text.append(suspect.hexDump());
     }
     text.append(String.format(Locale.ROOT, "  backtrace (crc %x):%n", suspect.checksum()));

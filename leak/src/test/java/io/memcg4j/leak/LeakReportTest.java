@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -131,9 +132,18 @@ final class LeakReportTest {
     Kmemleak dumping = heap.builder().hexDump().build();
     dumping.scan();
     String text = dumping.scan().toString();
-    assertTrue(text.contains("hex dump (first bytes):"), text);
+    assertTrue(text.contains("hex dump (first 32 bytes):"), text);
     assertTrue(
         text.contains("    7e 7f 01 00 44 43 42 41 00 00 00 00 00 00 00 00  ~...DCBA"), text);
+  }
+
+  @Test
+  void hexDump_saysHowManyBytes() {
+    for (int nrBytes = 0; nrBytes <= 40; nrBytes++) {
+      byte[] bytes = new byte[nrBytes];
+      Arrays.fill(bytes, (byte) ' ');
+      assertEquals(nrBytes, LeakSuspect.nrBytesOf(LeakSuspect.hexDumpOf(bytes)));
+    }
   }
 
   @Test

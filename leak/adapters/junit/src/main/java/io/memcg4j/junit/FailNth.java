@@ -14,8 +14,9 @@ import org.junit.jupiter.api.extension.ExtendWith;
  * n-th of the test method's own thread, of its {@link io.memcg4j.slab.Kmalloc} parameter and what
  * is made from that. The test fails if it makes fewer, since it then shows nothing.
  *
- * <p>Only the test method itself is hit, not methods before and after it, nor another test at the
- * same time: each has an allocator of its own. What happens is in {@link
+ * <p>Of a {@code @TestFactory} the dynamic tests are hit, each by itself, not the method that makes
+ * them. Else only the test method itself is hit, not methods before and after it, nor another test
+ * at the same time: each has an allocator of its own. What happens is in {@link
  * io.memcg4j.slab.FaultInjection}.
  */
 @Documented

@@ -6,8 +6,12 @@ import io.memcg4j.leak.LeakSuspect;
 import io.memcg4j.slab.Kmalloc;
 import io.memcg4j.slab.ObjectSnapshot;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 
 /**
  * Looks for leaks of a part of a program, such as a test: blocks that are allocated between {@link
@@ -19,6 +23,9 @@ import java.util.List;
  * ...
  * check.assertNone();
  * }</pre>
+ *
+ * <p>Areas, guarded objects and per-CPU memory are looked at too; per-CPU memory that takes the
+ * place of some that was freed meanwhile counts as if it had been there before.
  *
  * <p>One check at a time for an allocator, and no other scanner on it meanwhile: who is disturbed
  * notices. Every allocation in between has its call site recorded, which takes microseconds; the
@@ -38,6 +45,9 @@ public final class LeakCheck {
   private final boolean readsJavaHeap;
   private final int epoch;
 
+  /** What was outside the slabs: complements of addresses, and who is there. */
+  private final Map<Long, Optional<Object>> outside = new HashMap<>();
+
   private LeakCheck(Kmalloc kmalloc, boolean readsJavaHeap) {
     this.kmalloc = kmalloc;
     this.readsJavaHeap = readsJavaHeap;
@@ -45,6 +55,10 @@ public final class LeakCheck {
       kmalloc.profile().exact();
     }
     epoch = kmalloc.tracking().advance();
+    kmalloc
+        .tracking()
+        .forEachOutside(
+            block -> outside.put(~block.address(), Optional.ofNullable(block.identity())));
   }
 
   /**
@@ -123,8 +137,20 @@ public final class LeakCheck {
     for (int word = 0; word < snapshot.live().length; word++) {
       nrYoung += Long.bitCount(snapshot.live()[word] & ~snapshot.old()[word]);
     }
-    long[] hidden = new long[nrYoung];
+    List<Long> others = new ArrayList<>();
+    kmalloc
+        .tracking()
+        .forEachOutside(block -> {
+          Optional<Object> before = outside.get(~block.address());
+          if (before == null || before.orElse(null) != block.identity()) {
+            others.add(~block.address());
+          }
+        });
+    long[] hidden = new long[nrYoung + others.size()];
     int at = 0;
+    for (long other : others) {
+      hidden[at++] = other;
+    }
     for (int slab = 0; slab < snapshot.nrSlabs(); slab++) {
       int first = snapshot.firstWord()[slab];
       for (int word = first; word < snapshot.firstWord()[slab + 1]; word++) {

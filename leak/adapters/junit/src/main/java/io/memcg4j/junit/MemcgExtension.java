@@ -7,6 +7,7 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.extension.AfterEachCallback;
 import org.junit.jupiter.api.extension.BeforeEachCallback;
+import org.junit.jupiter.api.extension.DynamicTestInvocationContext;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.extension.InvocationInterceptor;
 import org.junit.jupiter.api.extension.ParameterContext;
@@ -25,6 +26,9 @@ import org.junit.platform.commons.support.AnnotationSupport;
  * FailNth} and {@link FailSlab} do too, and make its allocations fail. It can also be registered
  * with {@code @ExtendWith}, or for all tests by JUnit's automatic detection. Not for parameters of
  * constructors and of {@code @BeforeAll}.
+ *
+ * <p>The dynamic tests of a {@code @TestFactory} share what its method has, which is looked at
+ * after the last of them; failures are made to happen in each of them anew.
  *
  * <p>Code that {@code @Timeout} runs on a thread of its own is in the test's group too, but cannot
  * use a {@code Scope} parameter, which is of the test's first thread.
@@ -95,6 +99,35 @@ public final class MemcgExtension
       ExtensionContext context)
       throws Throwable {
     proceedWithFaults(invocation, context);
+  }
+
+  @Override
+  public <T extends @Nullable Object> T interceptTestFactoryMethod(
+      Invocation<T> invocation,
+      ReflectiveInvocationContext<Method> method,
+      ExtensionContext context)
+      throws Throwable {
+    TestMemory memory = store(context).get(MEMORY, TestMemory.class);
+    try (Scope _ = memory == null ? null : memory.enterElsewhere()) {
+      return invocation.proceed();
+    }
+  }
+
+  @Override
+  @SuppressWarnings("NullAway") // JUnit 6 says that the Void is nullable, JUnit 5 says nothing
+  public void interceptDynamicTest(
+      Invocation<@Nullable Void> invocation,
+      DynamicTestInvocationContext test,
+      ExtensionContext context)
+      throws Throwable {
+    if (!hasFaults(context)) {
+      proceedInGroup(invocation, context);
+      return;
+    }
+    // Those of one factory have one allocator, and may run at the same time.
+    synchronized (memoryOf(context)) {
+      proceedWithFaults(invocation, context);
+    }
   }
 
   @Override

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import io.memcg4j.memcg.MemoryLimitException;
 import io.memcg4j.slab.AccountedArena;
@@ -15,9 +16,12 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -159,6 +163,38 @@ final class FaultSamples {
       Thread other = Thread.ofPlatform().start(() -> refused.addAll(refused(kmalloc, 2)));
       other.join();
       return refused;
+    }
+  }
+
+  /** Two dynamic tests, each hit by itself. */
+  @NoLeaks
+  static final class Dynamic {
+    @TestFactory
+    @FailNth(2)
+    List<DynamicTest> nth(Kmalloc kmalloc) {
+      Set<Integer> ofFactory = refused(kmalloc, 3);
+      return List.of(
+          dynamicTest("hit", () -> assertEquals(Set.of(2), refused(kmalloc, 3))),
+          dynamicTest("hitToo", () -> assertEquals(Set.of(2), refused(kmalloc, 3))),
+          dynamicTest("tooFew", () -> assertEquals(Set.of(), refused(kmalloc, 1))),
+          dynamicTest(
+              "factory",
+              () -> {
+                assertEquals(Set.of(), ofFactory);
+                assertEquals(Set.of(2), refused(kmalloc, 2));
+              }));
+    }
+
+    @TestFactory
+    @FailSlab(interval = 2)
+    Stream<DynamicTest> slab(Kmalloc kmalloc) {
+      return Stream.of("even", "evenToo")
+          .map(name -> dynamicTest(name, () -> assertEquals(Set.of(2, 4), refused(kmalloc, 5))));
+    }
+
+    @TestFactory
+    List<DynamicTest> leaks(Kmalloc kmalloc) {
+      return List.of(dynamicTest("leak", () -> kmalloc.allocate(64)));
     }
   }
 

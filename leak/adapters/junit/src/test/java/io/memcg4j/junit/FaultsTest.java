@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CyclicBarrier;
 import org.junit.jupiter.api.Test;
@@ -28,6 +29,32 @@ final class FaultsTest {
     assertTrue(bad.contains("probability=101"), bad);
     assertEquals(11, messages.size(), messages::toString);
     messages.forEach((name, message) -> assertEquals("", message, name));
+  }
+
+  @Test
+  void faults_dynamicTests_areHitEachByItself() {
+    for (String parallel : List.of("false", "true")) {
+      Map<String, String> messages =
+          new TreeMap<>(
+              SampleRun.of(
+                  FaultSamples.Dynamic.class,
+                  Map.of(
+                      "junit.jupiter.execution.parallel.enabled",
+                      parallel,
+                      "junit.jupiter.execution.parallel.mode.default",
+                      "concurrent")));
+      assertEquals(
+          "java.lang.AssertionError: no allocation was failed: n=2 allocations=1",
+          messages.remove("tooFew"));
+      assertEquals("", messages.remove("leak"));
+      String leak = String.valueOf(messages.remove("leaks"));
+      assertTrue(leak.contains("off-heap memory leaked: nrObjects=1"), leak);
+      assertEquals(
+          Set.of("hit", "hitToo", "factory", "even", "evenToo"),
+          messages.keySet(),
+          messages::toString);
+      messages.forEach((name, message) -> assertEquals("", message, name));
+    }
   }
 
   @Test

@@ -5,9 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.memcg4j.leak.LeakReport;
+import io.memcg4j.leak.LeakSuspect;
 import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.percpu.PercpuAllocator;
 import io.memcg4j.slab.Kmalloc;
+import io.memcg4j.slab.Vmalloc;
+import java.time.Duration;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -45,6 +51,63 @@ final class LeakCheckTest {
 
     assertEquals(List.of(~before[7]), report.suspects().stream().map(s -> s.address()).toList());
     assertEquals(1, report.nrNew());
+  }
+
+  @Test
+  void report_areasAndPerCpuMemory_areLookedAtToo() {
+    Vmalloc areas = kmalloc.vmalloc();
+    PercpuAllocator percpu = kmalloc.percpu();
+    long areaBefore = ~areas.allocate(10_000);
+    long replaced = ~areas.allocate(20_000);
+    long percpuBefore = ~percpu.allocate(64);
+    LeakCheck check = LeakCheck.begin(kmalloc, false);
+    areas.free(~replaced);
+    areas.free(areas.allocate(10_000));
+    percpu.free(percpu.allocate(8));
+    Set<Long> leaked = new TreeSet<>();
+    leaked.add(~areas.allocate(20_000));
+    leaked.add(~percpu.allocate(128));
+    leaked.add(~kmalloc.allocate(64));
+    LeakReport report = check.report();
+
+    Set<Long> found = new TreeSet<>();
+    report.suspects().forEach(suspect -> found.add(~suspect.address()));
+    assertEquals(leaked, found);
+    for (LeakSuspect suspect : report.suspects()) {
+      switch (suspect.cache()) {
+        case "vmalloc" -> areas.free(suspect.address());
+        case "percpu" -> percpu.free(suspect.address());
+        default -> kmalloc.free(suspect.address());
+      }
+    }
+    LeakCheck.begin(kmalloc, false).assertNone();
+    areas.free(~areaBefore);
+    percpu.free(~percpuBefore);
+  }
+
+  @Test
+  void report_guardedObject_isLookedAtToo() {
+    kmalloc.guarded().on(Duration.ofMillis(1), 16);
+    long before = ~guardedObject();
+    LeakCheck check = LeakCheck.begin(kmalloc, false);
+    long leaked = ~guardedObject();
+    LeakReport report = check.report();
+
+    assertEquals(List.of(~leaked), report.suspects().stream().map(s -> s.address()).toList());
+    kmalloc.free(~leaked);
+    kmalloc.free(~before);
+  }
+
+  /** One is made once a millisecond. */
+  private long guardedObject() {
+    int nrBefore = kmalloc.guarded().nrLive();
+    while (true) {
+      long object = kmalloc.allocate(64);
+      if (kmalloc.guarded().nrLive() > nrBefore) {
+        return object;
+      }
+      kmalloc.free(object);
+    }
   }
 
   @Test

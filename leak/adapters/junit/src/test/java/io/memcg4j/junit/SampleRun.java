@@ -23,8 +23,9 @@ final class SampleRun implements TestExecutionListener {
    * Runs it.
    *
    * @param settings of JUnit
-   * @return by test method what it failed with, empty if it passed; with {@code #2} and so on
-   *     behind the name for more invocations
+   * @return by test method, or name of a dynamic test, what it failed with, empty if it passed;
+   *     with {@code #2} and so on behind the name for more invocations. A method that made dynamic
+   *     tests, or a class, only if it failed
    */
   static Map<String, String> of(Class<?> samples, Map<String, String> settings) {
     SampleRun run = new SampleRun();
@@ -39,9 +40,12 @@ final class SampleRun implements TestExecutionListener {
 
   @Override
   public void executionFinished(TestIdentifier test, TestExecutionResult result) {
-    if (test.isTest()) {
+    if (test.isTest() || result.getThrowable().isPresent()) {
+      boolean isDynamic =
+          test.getUniqueIdObject().getLastSegment().getType().equals("dynamic-test");
       String name =
           test.getSource()
+              .filter(source -> !isDynamic && source instanceof MethodSource)
               .map(source -> ((MethodSource) source).getMethodName())
               .orElse(test.getDisplayName());
       String message = result.getThrowable().map(Throwable::toString).orElse("");
