@@ -1,10 +1,7 @@
 package io.memcg4j.leak;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 
@@ -18,7 +15,7 @@ final class LeakGraph {
   static final int NOBODY = -1;
 
   private static final int WORD = Long.BYTES;
-  private static final int COPY_BYTES = 1 << 16;
+  private static final int REST_BYTES = 1 << 16;
 
   private final List<Scan.Found> blocks;
   private final RangeMap ranges;
@@ -55,51 +52,36 @@ final class LeakGraph {
   }
 
   private void readEdges() {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment copy = arena.allocate(COPY_BYTES, WORD);
-      MemorySegment vectors = arena.allocate(Memory.vectorBytes(), WORD);
-      for (int i = 0; i < starts.length; i++) {
-        first[i] = nrTargets;
-        sinceNanos = pace.rest(sinceNanos);
-        Attributes said = specials.of(starts[i]);
-        if (said == null || (said.areas.isEmpty() && !said.noScan)) {
-          read(i, 0, blocks.get(i).nrBytes(), copy, vectors);
-        } else if (!said.noScan) {
-          for (Attributes.Area area : said.areas) {
-            long offset = Math.min(area.offset(), blocks.get(i).nrBytes());
-            long nrBytes = Math.min(area.nrBytes(), blocks.get(i).nrBytes() - offset);
-            read(i, offset, nrBytes, copy, vectors);
-          }
+    for (int i = 0; i < starts.length; i++) {
+      first[i] = nrTargets;
+      sinceNanos = pace.rest(sinceNanos);
+      Attributes said = specials.of(starts[i]);
+      if (said == null || (said.areas.isEmpty() && !said.noScan)) {
+        read(i, 0, blocks.get(i).nrBytes());
+      } else if (!said.noScan) {
+        for (Attributes.Area area : said.areas) {
+          long offset = Math.min(area.offset(), blocks.get(i).nrBytes());
+          read(i, offset, Math.min(area.nrBytes(), blocks.get(i).nrBytes() - offset));
         }
       }
-      first[starts.length] = nrTargets;
     }
+    first[starts.length] = nrTargets;
   }
 
-  private void read(int i, long offset, long nrBytes, MemorySegment copy, MemorySegment vectors) {
+  private void read(int i, long offset, long nrBytes) {
     Scan.Found block = blocks.get(i);
     long from = (block.address() + offset + WORD - 1) & -WORD;
     long end = block.address() + offset + nrBytes;
     if (block.slab() >= 0) {
       for (long at = from; end - at >= WORD; at += WORD) {
-        if ((at & (COPY_BYTES - 1)) == 0) {
+        if ((at & (REST_BYTES - 1)) == 0) {
           sinceNanos = pace.rest(sinceNanos);
         }
         edge(i, Memory.ALL.get(JAVA_LONG_UNALIGNED, at));
       }
       return;
     }
-    for (int n = 0; n < ranges.nrCopies(block.word()); n++) {
-      long shift = n * ranges.copyStride(block.word());
-      for (long at = from; end - at >= WORD; at += COPY_BYTES) {
-        long wanted = Math.min(COPY_BYTES, (end - at) & -WORD);
-        long copied = Memory.read(at + shift, copy.asSlice(0, wanted), vectors);
-        for (long done = 0; copied - done >= WORD; done += WORD) {
-          edge(i, copy.get(JAVA_LONG, done));
-        }
-        sinceNanos = pace.rest(sinceNanos);
-      }
-    }
+    RangeWords.read(ranges, block.word(), from, end, value -> edge(i, value), pace);
   }
 
   private void edge(int holder, long value) {

@@ -164,8 +164,9 @@ final class Marker {
    *
    * @param suspects as this marker knows them
    * @param before tells which ranges are old
+   * @param seen suspects that something young has been seen to refer to
    */
-  synchronized void markFromYoung(List<Scan.Found> suspects, Remembered before) {
+  synchronized void markFromYoung(List<Scan.Found> suspects, Remembered before, SuspectIndex seen) {
     for (MarkShare share : shares) {
       Arrays.fill(share.white, 0);
     }
@@ -194,6 +195,16 @@ final class Marker {
         grayRange(range);
       } else if (!isSuspect[range]) {
         counts[range] = Math.max(counts[range], minCounts[range]);
+      }
+    }
+    for (Scan.Found suspect : suspects) {
+      if (!seen.isSeen(suspect.address())) {
+        continue;
+      }
+      if (suspect.slab() < 0) {
+        grayRange(suspect.word());
+      } else {
+        mark(suspect.address());
       }
     }
   }

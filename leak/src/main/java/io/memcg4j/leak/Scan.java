@@ -20,9 +20,9 @@ final class Scan {
    *            the later one; and if it has the minimum age, which a scan knows of all blocks that are
    *            old when the epoch has lasted for that time, and of those that such a scan has found.
    * Not        that a block is found whose address happens to stand somewhere. That none is found whose
-   * guaranteed only reference is moved, or copied to a new holder and cleared in the old one, in each
-   *            of the looks while they read: by who does that all the time, in less than the
-   *            milliseconds between a snapshot and reading what is new in it.
+   * guaranteed only reference is moved between old holders, or copied to a new one and cleared in the old
+   *            one, in each of the looks while they read: two for old holders, as long as a pass each;
+   *            eight for new ones, most of which take microseconds for a holder and its successor.
    * Origin     the steps of kmemleak's scan, with the confirmation of 2026.
    */
   /** Where references come from that are in no block. */
@@ -41,6 +41,13 @@ final class Scan {
     RangeMap ranges();
 
     Marker.Specials specials();
+
+    /**
+     * Passes on each word of what is young now and no special, while it is looked up.
+     *
+     * @param before tells which ranges are old
+     */
+    void readYoung(Remembered before, LongConsumer sink, Pace pace);
   }
 
   /** Work done and blocks found. */
@@ -58,6 +65,9 @@ final class Scan {
 
   /** A block that nobody refers to. */
   record Found(long address, long nrBytes, int slab, int word, int checksum) {}
+
+  /** Looks at what is young, as somebody may replace a holder while each of them is under way. */
+  private static final int NR_YOUNG_LOOKS = 3;
 
   private final Source source;
   private final Roots roots;
@@ -176,15 +186,20 @@ final class Scan {
   /**
    * Without those that can be reached from what was allocated since the scan began. A pass marks
    * what was allocated when it began: who puts a copy in the place of a holder meanwhile has the
-   * only references in a block that the pass does not know.
+   * only references in a block that the pass does not know. The next copy may come while such a
+   * block waits to be read, so what is young is first read on the way, several times.
    */
   private List<Found> unlessTheNewRefer(HeapMap first, List<Found> suspects, Workers workers) {
     if (suspects.isEmpty()) {
       return suspects;
     }
+    SuspectIndex seen = new SuspectIndex(suspects);
+    for (int i = 0; i < NR_YOUNG_LOOKS && !seen.isAllSeen(); i++) {
+      source.readYoung(before, seen::look, pace);
+    }
     Marker marker = marker(first);
     List<Found> left = confirm(marker, suspects);
-    marker.markFromYoung(left, before);
+    marker.markFromYoung(left, before, seen);
     timedDrain(marker, workers);
     left.removeIf(suspect -> !isWhite(marker, suspect));
     return left;

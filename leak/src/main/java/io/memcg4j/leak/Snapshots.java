@@ -2,7 +2,9 @@ package io.memcg4j.leak;
 
 import io.memcg4j.slab.ObjectSnapshot;
 import io.memcg4j.slab.ObjectTracking;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.function.LongConsumer;
 
 /**
  * What one scan sees of an allocator, of what is registered, and of what was said: for each look.
@@ -41,6 +43,25 @@ final class Snapshots implements Scan.Source {
   /** As of the last look. */
   ObjectSnapshot last() {
     return last;
+  }
+
+  @Override
+  public void readYoung(Remembered before, LongConsumer sink, Pace pace) {
+    tracking.forEachYoung((address, nrBytes) -> {
+      pace.check();
+      if (said.of(address) == null) {
+        long end = address + nrBytes - Long.BYTES;
+        for (long at = (address + Long.BYTES - 1) & -Long.BYTES; at <= end; at += Long.BYTES) {
+          sink.accept(Memory.ALL.get(ValueLayout.JAVA_LONG_UNALIGNED, at));
+        }
+      }
+    });
+    RangeMap now = rangesNow();
+    for (int range = 0; range < now.size(); range++) {
+      if (!before.isOld(now, range) && said.of(now.start(range)) == null) {
+        RangeWords.read(now, range, now.start(range), now.end(range), sink, pace);
+      }
+    }
   }
 
   private RangeMap rangesNow() {

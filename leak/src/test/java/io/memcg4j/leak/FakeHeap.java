@@ -6,6 +6,7 @@ import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.LongConsumer;
 
 /** Slabs in native memory, with objects allocated by hand: what a scan sees of an allocator. */
 final class FakeHeap implements Scan.Source, AutoCloseable {
@@ -24,6 +25,9 @@ final class FakeHeap implements Scan.Source, AutoCloseable {
   final long base;
   RangeMap ranges = RangeMap.EMPTY;
   Marker.Specials specials = Marker.Specials.NONE;
+
+  /** What the application does as soon as somebody has looked. */
+  Runnable afterMap = () -> {};
 
   FakeHeap(int nrChunks) {
     base = arena.allocate((long) nrChunks * CHUNK, CHUNK).address();
@@ -110,15 +114,18 @@ final class FakeHeap implements Scan.Source, AutoCloseable {
       objectBytes[i] = s.objectBytes;
       nrWords[i] = (i + 1 < slabs.size() ? slabs.get(i + 1).first : live.length) - s.first;
     }
-    return new HeapMap(
-        base,
-        CHUNK_SHIFT,
-        slabOfChunk.clone(),
-        geometry,
-        objectBytes,
-        nrWords,
-        live.clone(),
-        old.clone());
+    HeapMap map =
+        new HeapMap(
+            base,
+            CHUNK_SHIFT,
+            slabOfChunk.clone(),
+            geometry,
+            objectBytes,
+            nrWords,
+            live.clone(),
+            old.clone());
+    afterMap.run();
+    return map;
   }
 
   @Override
@@ -129,6 +136,27 @@ final class FakeHeap implements Scan.Source, AutoCloseable {
   @Override
   public Marker.Specials specials() {
     return specials;
+  }
+
+  @Override
+  public void readYoung(Remembered before, LongConsumer sink, Pace pace) {
+    for (FakeSlab slab : slabs) {
+      for (int index = 0; index < slab.usable / slab.objectBytes; index++) {
+        int word = slab.first + (index >>> slab.shift);
+        long bit = 1L << (index & ((1 << slab.shift) - 1));
+        long address = slab.base + index * slab.objectBytes;
+        if ((live[word] & ~old[word] & bit) != 0 && specials.of(address) == null) {
+          for (long offset = 0; slab.objectBytes - offset >= 8; offset += 8) {
+            sink.accept(Memory.ALL.get(JAVA_LONG_UNALIGNED, address + offset));
+          }
+        }
+      }
+    }
+    for (int range = 0; range < ranges.size(); range++) {
+      if (!before.isOld(ranges, range)) {
+        RangeWords.read(ranges, range, ranges.start(range), ranges.end(range), sink, pace);
+      }
+    }
   }
 
   @Override

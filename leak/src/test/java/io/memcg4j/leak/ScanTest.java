@@ -113,6 +113,35 @@ final class ScanTest {
     assertEquals(nrPasses, nrHolders.get(), "a first look at the new one spares the second pass");
   }
 
+  /** A holder does not live as long as it takes to read what one look has found. */
+  @Test
+  void holderIsReplacedAfterEachLook_whatItHeldIsNotFound() {
+    int slab = heap.addSlab(SIZE, 1);
+    int others = heap.addSlab(SIZE, 1);
+    long leaked = heap.allocate(slab, 0);
+    long held = heap.allocate(slab, 1);
+    FakeHeap.put(held, heap.allocate(slab, 2));
+    long area = heap.foreign(SIZE);
+    heap.ranges = RangeMap.EMPTY.with(area, area + SIZE, 1, 0);
+    AtomicInteger nrHolders = new AtomicInteger();
+    heap.afterMap =
+        () -> {
+          int now = nrHolders.incrementAndGet();
+          if (now > 1) {
+            FakeHeap.put(javaHeap.getFirst() + 8, 0);
+            FakeHeap.put(javaHeap.removeFirst(), 0);
+            heap.free(others, now - 1);
+          }
+          javaHeap.add(heap.allocate(others, now));
+          FakeHeap.put(javaHeap.getFirst(), held);
+          FakeHeap.put(javaHeap.getFirst() + 8, area + 8);
+        };
+    afterSnapshot = heap.afterMap;
+    heap.afterMap.run();
+    assertEquals(Set.of(leaked), scanTwice());
+    assertEquals(Set.of(leaked), scan());
+  }
+
   /** The first pass finds no reference at all, the second one does not know who has it. */
   @Test
   void pointerComesFromALocalToANewHolder_whatItRefersToIsNotFound() {

@@ -81,10 +81,7 @@ public final class ObjectSnapshot {
     wordShift[i] = slab.wordShift;
     for (Word word : slab.words) {
       int w = firstWord[i] + word.index();
-      long allocated = word.allocated();
-      if (slab.geometry.isDebug()) {
-        allocated &= ~allocator.debug().heldBack(word);
-      }
+      long allocated = allocated(allocator, word);
       if (allocated != 0) {
         live[w] = allocated;
         old[w] = epoch == 0 ? 0 : allocated & ~BirthEpoch.youngOf(word, epoch);
@@ -92,6 +89,12 @@ public final class ObjectSnapshot {
         owner[w] = magazines == null ? null : magazines.handle();
       }
     }
+  }
+
+  /** Objects of a word that are allocated now, as their owner sees it. */
+  static long allocated(SlabAllocator allocator, Word word) {
+    long allocated = word.allocated();
+    return word.slab.geometry.isDebug() ? allocated & ~allocator.debug().heldBack(word) : allocated;
   }
 
   private void addLarge(int i, Slab slab) {

@@ -13,6 +13,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
@@ -125,13 +126,25 @@ class ObjectTrackingTest {
       }
       ObjectSnapshot first = tracking.snapshot();
       assertEquals(before, addresses(first, first.old()));
+      assertEquals(later, young(tracking));
 
       assertEquals(2, tracking.advance());
       ObjectSnapshot second = tracking.snapshot();
       before.addAll(later);
       assertEquals(before, addresses(second, second.old()));
+      assertEquals(Set.of(), young(tracking));
       before.forEach(kmalloc::free);
     }
+  }
+
+  private static Set<Long> young(ObjectTracking tracking) {
+    Set<Long> young = new HashSet<>();
+    tracking.forEachYoung((address, nrBytes) -> {
+      assertTrue(young.add(address), "shown twice");
+      assertTrue(nrBytes >= 64);
+      assertEquals(nrBytes, Objects.requireNonNull(tracking.find(address)).nrBytes());
+    });
+    return young;
   }
 
   @Test
