@@ -21,6 +21,7 @@ record ResultFile(Map<String, String> run, List<Figure> figures, List<Skipped> s
   record Skipped(String subject, String reason) {}
 
   private static final String REASON = "skipped";
+  private static final int MAX_CAUSE = 300;
 
   /**
    * Reads a file.
@@ -47,7 +48,8 @@ record ResultFile(Map<String, String> run, List<Figure> figures, List<Skipped> s
       }
       return new ResultFile(run, figures, skipped);
     } catch (IOException | IllegalArgumentException e) {
-      throw new UsageError("cannot read results: file=" + file + " cause=" + e.getMessage());
+      String cause = TraceException.printable(String.valueOf(e.getMessage()), MAX_CAUSE);
+      throw new UsageError("cannot read results: file=" + file + " cause=" + cause);
     }
   }
 

@@ -9,14 +9,14 @@ final class TraceException extends Exception {
   private static final int MAX_TEXT = 80;
 
   TraceException(String file, int line, String reason, String text) {
-    super(file + ":" + line + ": " + reason + ": " + printable(text));
+    super(file + ":" + line + ": " + reason + ": " + printable(text, MAX_TEXT));
   }
 
   /** The text without control characters and cut to a length that a screen can show. */
-  private static String printable(String text) {
+  static String printable(String text, int maxChars) {
     StringBuilder shown = new StringBuilder();
     for (int i = 0; i < text.length(); i++) {
-      if (i == MAX_TEXT) {
+      if (i == maxChars) {
         return shown.append("...").toString();
       }
       char c = text.charAt(i);

@@ -5,8 +5,6 @@ import java.util.Locale;
 
 /** One JSON object per line. */
 final class LeakJson {
-  private static final int FIRST_PRINTABLE = 0x20;
-
   private LeakJson() {}
 
   static String lines(List<LeakSuspect> suspects) {
@@ -52,7 +50,7 @@ final class LeakJson {
       char c = value.charAt(i);
       if (c == '"' || c == '\\') {
         text.append('\\').append(c);
-      } else if (c < FIRST_PRINTABLE || Character.isSurrogate(c)) {
+      } else if (Character.isISOControl(c) || Character.isSurrogate(c)) {
         text.append(String.format(Locale.ROOT, "\\u%04x", (int) c));
       } else {
         text.append(c);

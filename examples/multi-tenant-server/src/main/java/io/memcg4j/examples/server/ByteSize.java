@@ -25,7 +25,7 @@ final class ByteSize {
     Matcher form = FORM.matcher(lower);
     if (!form.matches()) {
       throw new IllegalArgumentException(
-          "not a size: text=\"" + text + "\" legal=4096, 64k, 16m, 1g, max");
+          "not a size: text=\"" + TenantsFile.shown(text) + "\" legal=4096, 64k, 16m, 1g, max");
     }
     int shift = form.group(2).isEmpty() ? 0 : 10 * (1 + UNITS.indexOf(form.group(2)));
     long number = Long.parseLong(form.group(1));

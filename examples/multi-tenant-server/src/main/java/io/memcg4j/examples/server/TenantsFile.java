@@ -30,6 +30,7 @@ record TenantsFile(long maxBytes, List<TenantSettings> tenants) {
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}");
   private static final Set<String> KEYS = Set.of("min", "low", "high", "max", "oom");
   private static final int MAX_TENANTS = 100_000;
+  private static final int MAX_SHOWN = 64;
 
   TenantsFile {
     tenants = List.copyOf(tenants);
@@ -87,7 +88,7 @@ record TenantsFile(long maxBytes, List<TenantSettings> tenants) {
     String name = content.endsWith("]") ? content.substring(1, content.length() - 1).strip() : "";
     if (!isLegalName(name)) {
       throw new SyntaxException(
-          line, "bad tenant: section=" + content + " legal=[A-Za-z0-9._-], 1 to 64 of them");
+          line, "bad tenant: section=" + shown(content) + " legal=[A-Za-z0-9._-], 1 to 64 of them");
     }
     Map<String, Entry> entries = new HashMap<>();
     if (sections.putIfAbsent(name, entries) != null) {
@@ -107,13 +108,23 @@ record TenantsFile(long maxBytes, List<TenantSettings> tenants) {
     String key = equals < 0 ? content : content.substring(0, equals).strip();
     if (equals < 0 || !KEYS.contains(key)) {
       throw new SyntaxException(
-          line, "not an entry: text=\"" + content + "\" legal=KEY = VALUE, KEY of " + keys());
+          line,
+          "not an entry: text=\"" + shown(content) + "\" legal=KEY = VALUE, KEY of " + keys());
     }
     Entry entry = new Entry(content.substring(equals + 1).strip(), line);
     Entry earlier = entries.putIfAbsent(key, entry);
     if (earlier != null) {
       throw new SyntaxException(line, "entry twice: key=" + key + " first=line " + earlier.line());
     }
+  }
+
+  /** Short, and without what would do something to a terminal. */
+  static String shown(String text) {
+    StringBuilder shown = new StringBuilder();
+    text.codePoints()
+        .limit(MAX_SHOWN)
+        .forEach(c -> shown.appendCodePoint(Character.isISOControl(c) ? '?' : c));
+    return shown.toString();
   }
 
   private static String keys() {
@@ -194,7 +205,7 @@ record TenantsFile(long maxBytes, List<TenantSettings> tenants) {
       case "clear" -> OomPolicy.CLEAR;
       default ->
           throw new SyntaxException(
-              entry.line(), "bad policy: oom=" + entry.value() + " legal=refuse, clear");
+              entry.line(), "bad policy: oom=" + shown(entry.value()) + " legal=refuse, clear");
     };
   }
 }
