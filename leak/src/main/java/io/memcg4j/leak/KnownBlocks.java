@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 /** What the application has registered, and what it has said of blocks. Thread-safe. */
 final class KnownBlocks {
   /*
-   * Locks      lock, for all fields; nothing is called with it held that takes another one.
+   * Locks      lock, for all fields; below it only that of the allocator's range, by isWatched.
    * Not        that a block is still there when something is said of it: the next scan looks again.
    * guaranteed
    */
