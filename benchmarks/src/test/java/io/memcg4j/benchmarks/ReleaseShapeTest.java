@@ -29,6 +29,7 @@ final class ReleaseShapeTest {
           "memcg4j-benchmarks",
           "memcg4j-docs",
           "memcg4j-soak",
+          "memcg4j-fuzz",
           "memcg4j-multi-tenant-server",
           "memcg4j-app-container");
 
