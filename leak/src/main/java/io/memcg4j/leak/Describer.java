@@ -84,7 +84,7 @@ final class Describer {
     ObjCgroup owner = null;
     String cache;
     if (one.slab() >= 0) {
-      owner = snapshot.owner(one.word());
+      owner = snapshot.owner(one.slab(), one.address());
       cache = snapshot.cacheName(one.slab());
     } else if (block != null) {
       owner = block.owner();

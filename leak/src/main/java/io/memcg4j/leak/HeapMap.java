@@ -10,11 +10,11 @@ final class HeapMap {
    * Layout     one range of addresses in chunks; slabOfChunk[chunk] is the slab that covers it, -1 if
    *            none does. geometry holds GEOMETRY longs for each slab, one cache line for two, since a
    *            pointer needs them all: its base, the bytes covered with objects, the factor that makes
-   *            an offset an index, and its first object, whose bit is 0, with log2 of the objects per
-   *            word in the bit's place.
+   *            an offset an index, and its first object, whose bit is 0.
    *            chunkGeometry has the same for each chunk, so that a pointer finds it at once; where no
    *            slab is, no bytes are covered. 32 bytes for 32 KiB of addresses.
-   *            A word of the bitmaps has the bits of that many neighbours.
+   *            A word of the bitmaps has the bits of 64 neighbours, so that the object of an index is
+   *            one addition away.
    * Invariant  index = (offset * magic) >>> 32, and 0 for a large object, whose magic is 0. Bits that
    *            stand for no object are 0. old is a part of live.
    */
@@ -22,13 +22,15 @@ final class HeapMap {
   static final int BASE = 0;
   static final int USABLE = 1;
   static final int MAGIC = 2;
-  static final int WORDS = 3;
+  static final int FIRST = 3;
   static final int MAGIC_SHIFT = 32;
 
   // An object in one number: its slab, the word of its bit, and the bit's number. A range of
   // addresses has 2^23 chunks, and so as many slabs at most.
   private static final int SLAB_SHIFT = 37;
-  private static final int WORD_SHIFT = 6;
+
+  /** Log2 of the bits of a word. */
+  static final int WORD_SHIFT = 6;
 
   final long base;
   final long rangeBytes;
@@ -92,7 +94,7 @@ final class HeapMap {
       geometry[at + BASE] = snapshot.slabBase()[slab];
       geometry[at + USABLE] = snapshot.usableBytes()[slab];
       geometry[at + MAGIC] = snapshot.magic()[slab];
-      geometry[at + WORDS] = words(slab, firstWord[slab], snapshot.wordShift()[slab]);
+      geometry[at + FIRST] = object(slab, firstWord[slab], 0);
       nrWords[slab] = firstWord[slab + 1] - firstWord[slab];
     }
     return new HeapMap(
@@ -104,11 +106,6 @@ final class HeapMap {
         nrWords,
         snapshot.live(),
         snapshot.old());
-  }
-
-  /** What stands in the geometry for the words of a slab. */
-  static long words(int slab, int firstWord, int shift) {
-    return object(slab, firstWord, shift);
   }
 
   /** An object by its slab, word and bit. */
@@ -126,7 +123,7 @@ final class HeapMap {
     return (int) (object >>> WORD_SHIFT) & Integer.MAX_VALUE;
   }
 
-  /** Of an object: its bit. A shift takes the low six bits only. */
+  /** Of an object, or of its index: its bit. A shift takes the low six bits only. */
   static long bitOf(long object) {
     return 1L << object;
   }
@@ -145,10 +142,7 @@ final class HeapMap {
       return noObject;
     }
     long index = (inSlab * chunks[at + MAGIC]) >>> MAGIC_SHIFT;
-    long words = chunks[at + WORDS];
-    // The low six bits of it are the shift, which takes no more of it.
-    long bit = index & ~(-1L << words);
-    return (words & -Long.SIZE) + ((index >>> words) << WORD_SHIFT) + bit;
+    return chunks[at + FIRST] + index;
   }
 
   int nrSlabs() {
@@ -156,11 +150,7 @@ final class HeapMap {
   }
 
   int firstWord(int slab) {
-    return wordOf(geometry[slab * GEOMETRY + WORDS]);
-  }
-
-  int wordShift(int slab) {
-    return (int) geometry[slab * GEOMETRY + WORDS] & (Long.SIZE - 1);
+    return wordOf(geometry[slab * GEOMETRY + FIRST]);
   }
 
   long slabBase(int slab) {
@@ -169,7 +159,7 @@ final class HeapMap {
 
   /** The address of the object of a bit. */
   long address(int slab, int word, int bit) {
-    long index = ((long) (word - firstWord(slab)) << wordShift(slab)) + bit;
+    long index = ((long) (word - firstWord(slab)) << WORD_SHIFT) + bit;
     return slabBase(slab) + index * objectBytes[slab];
   }
 
@@ -196,11 +186,7 @@ final class HeapMap {
   }
 
   int wordOf(int slab, long index) {
-    return firstWord(slab) + (int) (index >>> wordShift(slab));
-  }
-
-  long bitOf(int slab, long index) {
-    return 1L << (index & ((1L << wordShift(slab)) - 1));
+    return firstWord(slab) + (int) (index >>> WORD_SHIFT);
   }
 
   /** Whether an object that was allocated before the epoch begins at an address. */
@@ -210,7 +196,7 @@ final class HeapMap {
       return false;
     }
     long index = indexOf(slab, address);
-    return (old[wordOf(slab, index)] & bitOf(slab, index)) != 0;
+    return (old[wordOf(slab, index)] & bitOf(index)) != 0;
   }
 
   /** Has nothing count as old that was not allocated when another map was made. */

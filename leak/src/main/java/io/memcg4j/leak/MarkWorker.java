@@ -128,7 +128,7 @@ final class MarkWorker implements Runnable {
     int word = map.firstWord(slab);
     int end = word + map.nrWords[slab];
     long objectBytes = map.objectBytes[slab];
-    long stride = objectBytes << map.wordShift(slab);
+    long stride = objectBytes << HeapMap.WORD_SHIFT;
     long address = map.slabBase(slab);
     long[] gray = share.gray;
     boolean plain = !hasSpecials && objectBytes <= PIECE_BYTES;

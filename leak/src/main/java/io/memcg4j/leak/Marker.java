@@ -91,10 +91,10 @@ final class Marker {
     long index = map.indexOf(slab, address);
     switch (attributes.colour) {
       case WHITE -> {}
-      case GRAY -> grayObjects(slab, map.wordOf(slab, index), map.bitOf(slab, index));
+      case GRAY -> grayObjects(slab, map.wordOf(slab, index), HeapMap.bitOf(index));
       case BLACK -> {
         for (MarkShare share : shares) {
-          share.white[map.wordOf(slab, index)] &= ~map.bitOf(slab, index);
+          share.white[map.wordOf(slab, index)] &= ~HeapMap.bitOf(index);
         }
       }
     }
@@ -176,7 +176,7 @@ final class Marker {
         isSuspect[suspect.word()] = true;
         continue;
       }
-      long bit = map.bitOf(suspect.slab(), map.indexOf(suspect.slab(), suspect.address()));
+      long bit = HeapMap.bitOf(map.indexOf(suspect.slab(), suspect.address()));
       for (MarkShare share : shares) {
         share.white[suspect.word()] |= bit;
       }

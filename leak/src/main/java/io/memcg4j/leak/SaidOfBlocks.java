@@ -73,7 +73,7 @@ final class SaidOfBlocks implements Marker.Specials {
         long index = map.indexOf(slab, address);
         long[] bits = !identity.isWatched && identity.epoch + 1 < epoch ? map.old : map.live;
         isThere =
-            (bits[map.wordOf(slab, index)] & map.bitOf(slab, index)) != 0
+            (bits[map.wordOf(slab, index)] & HeapMap.bitOf(index)) != 0
                 && (!identity.isWatched || isWatched.test(address));
       }
       if (isThere) {

@@ -289,7 +289,7 @@ final class Scan {
       return marker.isWhiteRange(block.word());
     }
     long index = marker.map.indexOf(block.slab(), block.address());
-    return (marker.white(block.slab(), block.word()) & marker.map.bitOf(block.slab(), index)) != 0;
+    return (marker.white(block.slab(), block.word()) & HeapMap.bitOf(index)) != 0;
   }
 
   private List<Found> confirm(Marker later, List<Found> suspects) {
@@ -323,7 +323,7 @@ final class Scan {
     }
     long index = map.indexOf(slab, address);
     int word = map.wordOf(slab, index);
-    long bit = map.bitOf(slab, index);
+    long bit = HeapMap.bitOf(index);
     return (second.white(slab, word) & map.old[word] & bit) != 0
         ? new Found(address, suspect.nrBytes(), slab, word, suspect.checksum())
         : null;

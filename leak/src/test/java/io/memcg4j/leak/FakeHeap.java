@@ -14,7 +14,7 @@ final class FakeHeap implements Scan.Source, AutoCloseable {
   static final int CHUNK = 1 << CHUNK_SHIFT;
 
   private record FakeSlab(
-      long base, int nrChunks, long objectBytes, long usable, long magic, int shift, int first) {}
+      long base, int nrChunks, long objectBytes, long usable, long magic, int first) {}
 
   private final Arena arena = Arena.ofShared();
   private final List<FakeSlab> slabs = new ArrayList<>();
@@ -41,30 +41,24 @@ final class FakeHeap implements Scan.Source, AutoCloseable {
 
   /** Adds a slab of small objects, all free. */
   int addSlab(int objectBytes, int nrChunks) {
-    int shift = 0;
-    while (shift < 6 && objectBytes << (shift + 1) <= 4096) {
-      shift++;
-    }
-    int nrWords = Math.min(64, (nrChunks * CHUNK / objectBytes) >>> shift);
-    long usable = ((long) nrWords << shift) * objectBytes;
+    int nrObjects = Math.min(4096, nrChunks * CHUNK / objectBytes);
     return add(
         nrChunks,
         objectBytes,
-        usable,
+        (long) nrObjects * objectBytes,
         ((1L << 32) + objectBytes - 1) / objectBytes,
-        shift,
-        nrWords);
+        Math.ceilDiv(nrObjects, Long.SIZE));
   }
 
   int addLarge(long nrBytes) {
     int nrChunks = (int) ((nrBytes + CHUNK - 1) / CHUNK);
-    return add(nrChunks, nrBytes, nrBytes, 0, 0, 1);
+    return add(nrChunks, nrBytes, nrBytes, 0, 1);
   }
 
-  private int add(int nrChunks, long objectBytes, long usable, long magic, int shift, int nrWords) {
+  private int add(int nrChunks, long objectBytes, long usable, long magic, int nrWords) {
     int slab = slabs.size();
     long at = base + (long) nextChunk * CHUNK;
-    slabs.add(new FakeSlab(at, nrChunks, objectBytes, usable, magic, shift, live.length));
+    slabs.add(new FakeSlab(at, nrChunks, objectBytes, usable, magic, live.length));
     Arrays.fill(slabOfChunk, nextChunk, nextChunk + nrChunks, slab);
     nextChunk += nrChunks;
     live = Arrays.copyOf(live, live.length + nrWords);
@@ -80,15 +74,15 @@ final class FakeHeap implements Scan.Source, AutoCloseable {
   /** Allocates an object by its number in the slab; it is young. */
   long allocate(int slab, int index) {
     FakeSlab s = slabs.get(slab);
-    live[s.first + (index >>> s.shift)] |= 1L << (index & ((1 << s.shift) - 1));
+    live[s.first + (index >>> HeapMap.WORD_SHIFT)] |= HeapMap.bitOf(index);
     return s.base + index * s.objectBytes;
   }
 
   void free(int slab, int index) {
     FakeSlab s = slabs.get(slab);
-    long bit = 1L << (index & ((1 << s.shift) - 1));
-    live[s.first + (index >>> s.shift)] &= ~bit;
-    old[s.first + (index >>> s.shift)] &= ~bit;
+    int word = s.first + (index >>> HeapMap.WORD_SHIFT);
+    live[word] &= ~HeapMap.bitOf(index);
+    old[word] &= ~HeapMap.bitOf(index);
   }
 
   /** Everything that is allocated now is old from here on. */
@@ -110,7 +104,7 @@ final class FakeHeap implements Scan.Source, AutoCloseable {
       geometry[i * HeapMap.GEOMETRY + HeapMap.BASE] = s.base;
       geometry[i * HeapMap.GEOMETRY + HeapMap.USABLE] = s.usable;
       geometry[i * HeapMap.GEOMETRY + HeapMap.MAGIC] = s.magic;
-      geometry[i * HeapMap.GEOMETRY + HeapMap.WORDS] = HeapMap.words(i, s.first, s.shift);
+      geometry[i * HeapMap.GEOMETRY + HeapMap.FIRST] = HeapMap.object(i, s.first, 0);
       objectBytes[i] = s.objectBytes;
       nrWords[i] = (i + 1 < slabs.size() ? slabs.get(i + 1).first : live.length) - s.first;
     }
@@ -142,8 +136,8 @@ final class FakeHeap implements Scan.Source, AutoCloseable {
   public void readYoung(Remembered before, LongConsumer sink, Pace pace) {
     for (FakeSlab slab : slabs) {
       for (int index = 0; index < slab.usable / slab.objectBytes; index++) {
-        int word = slab.first + (index >>> slab.shift);
-        long bit = 1L << (index & ((1 << slab.shift) - 1));
+        int word = slab.first + (index >>> HeapMap.WORD_SHIFT);
+        long bit = HeapMap.bitOf(index);
         long address = slab.base + index * slab.objectBytes;
         if ((live[word] & ~old[word] & bit) != 0 && specials.of(address) == null) {
           for (long offset = 0; slab.objectBytes - offset >= 8; offset += 8) {

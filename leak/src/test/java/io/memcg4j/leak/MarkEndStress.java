@@ -47,7 +47,7 @@ final class MarkEndStress {
         geometry[slab * HeapMap.GEOMETRY + HeapMap.BASE] = BASE + slab * SLAB_BYTES;
         geometry[slab * HeapMap.GEOMETRY + HeapMap.USABLE] = 64;
         geometry[slab * HeapMap.GEOMETRY + HeapMap.MAGIC] = 1L << 26;
-        geometry[slab * HeapMap.GEOMETRY + HeapMap.WORDS] = HeapMap.words(slab, slab, 6);
+        geometry[slab * HeapMap.GEOMETRY + HeapMap.FIRST] = HeapMap.object(slab, slab, 0);
       }
       long[] sizes = new long[NR_SLABS];
       Arrays.fill(sizes, 64);

@@ -80,7 +80,7 @@ final class MarkModelTest {
       return marker.isWhiteRange(marker.ranges.find(address));
     }
     long index = map.indexOf(slab, address);
-    return (marker.white(slab, map.wordOf(slab, index)) & map.bitOf(slab, index)) != 0;
+    return (marker.white(slab, map.wordOf(slab, index)) & HeapMap.bitOf(index)) != 0;
   }
 
   private record Block(long address, long nrBytes, int minCount) {

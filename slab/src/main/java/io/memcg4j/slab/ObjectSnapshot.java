@@ -13,10 +13,13 @@ import org.jspecify.annotations.Nullable;
  * <p>From an address to its object: {@code chunk = (address - base) >>> chunkShift}; {@code slab =
  * slabOfChunk[chunk]}, -1 for none; {@code offset = address - slabBase[slab]}, in an object only if
  * between 0 and {@code usableBytes[slab]} (exclusive); {@code index = (offset * magic[slab]) >>>
- * 32}, 0 for a large object; its bit is {@code index & (1 << wordShift[slab]) - 1} of word {@code
- * firstWord[slab] + (index >>> wordShift[slab])}.
+ * 32}, 0 for a large object; its bit is {@code index & 63} of word {@code firstWord[slab] + (index
+ * >>> 6)}. These words have the bits of 64 neighbours, whatever the allocator's own words have.
  */
 public final class ObjectSnapshot {
+  /** Log2 of the bits of a word. */
+  private static final int BIT_SHIFT = 6;
+
   private final SlabAllocator allocator;
   private final long base;
   private final int epoch;
@@ -26,11 +29,14 @@ public final class ObjectSnapshot {
   private final long[] objectSize;
   private final long[] usableBytes;
   private final long[] magic;
-  private final int[] wordShift;
   private final int[] firstWord;
   private final long[] live;
   private final long[] old;
+
+  /** Of each word of the allocator's; firstOwner by slab. */
   private final @Nullable ObjCgroup[] owner;
+
+  private final int[] firstOwner;
 
   private ObjectSnapshot(SlabAllocator allocator, int epoch, List<Slab> found) {
     this.allocator = allocator;
@@ -42,8 +48,8 @@ public final class ObjectSnapshot {
     objectSize = new long[nrSlabs];
     usableBytes = new long[nrSlabs];
     magic = new long[nrSlabs];
-    wordShift = new int[nrSlabs];
     firstWord = new int[nrSlabs + 1];
+    firstOwner = new int[nrSlabs];
     int nrChunks = 0;
     for (Slab slab : slabs) {
       nrChunks = Math.max(nrChunks, slab.firstChunk + slab.nrChunks);
@@ -51,14 +57,17 @@ public final class ObjectSnapshot {
     slabOfChunk = new int[nrChunks];
     Arrays.fill(slabOfChunk, -1);
     int nrWords = 0;
+    int nrOwners = 0;
     for (int i = 0; i < nrSlabs; i++) {
       firstWord[i] = nrWords;
-      nrWords += slabs[i].words.length;
+      firstOwner[i] = nrOwners;
+      nrWords += Math.ceilDiv(slabs[i].words.length << slabs[i].wordShift, Long.SIZE);
+      nrOwners += slabs[i].words.length;
     }
     firstWord[nrSlabs] = nrWords;
     live = new long[nrWords];
     old = new long[nrWords];
-    owner = new @Nullable ObjCgroup[nrWords];
+    owner = new @Nullable ObjCgroup[nrOwners];
     for (int i = 0; i < nrSlabs; i++) {
       add(i, slabs[i]);
     }
@@ -78,15 +87,16 @@ public final class ObjectSnapshot {
     objectSize[i] = slab.objectSize;
     usableBytes[i] = slab.usableBytes;
     magic[i] = slab.magic;
-    wordShift[i] = slab.wordShift;
     for (Word word : slab.words) {
-      int w = firstWord[i] + word.index();
       long allocated = allocated(allocator, word);
       if (allocated != 0) {
-        live[w] = allocated;
-        old[w] = epoch == 0 ? 0 : allocated & ~BirthEpoch.youngOf(word, epoch);
+        int bit = word.index() << slab.wordShift;
+        int w = firstWord[i] + (bit >>> BIT_SHIFT);
+        // A shift takes the low six bits only: the place of the first object in its word.
+        live[w] |= allocated << bit;
+        old[w] |= epoch == 0 ? 0 : (allocated & ~BirthEpoch.youngOf(word, epoch)) << bit;
         Magazines magazines = word.ownerAcquire();
-        owner[w] = magazines == null ? null : magazines.handle();
+        owner[firstOwner[i] + word.index()] = magazines == null ? null : magazines.handle();
       }
     }
   }
@@ -105,7 +115,7 @@ public final class ObjectSnapshot {
     if (allocated) {
       live[firstWord[i]] = 1;
       old[firstWord[i]] = epoch != 0 && slab.birthEpoch < epoch ? 1 : 0;
-      owner[firstWord[i]] = slab.largeOwner;
+      owner[firstOwner[i]] = slab.largeOwner;
     }
   }
 
@@ -191,15 +201,6 @@ public final class ObjectSnapshot {
   }
 
   /**
-   * Log2 of the objects in a word, by slab.
-   *
-   * @return shifts
-   */
-  public int[] wordShift() {
-    return wordShift;
-  }
-
-  /**
    * First word by slab, and the number of all words at the end.
    *
    * @return positions in the arrays by word
@@ -227,13 +228,15 @@ public final class ObjectSnapshot {
   }
 
   /**
-   * Who owns the objects of a word.
+   * Who owns an object.
    *
-   * @param word position in the arrays by word
-   * @return the handle; null if the word has no object
+   * @param slab position in the arrays by slab
+   * @param address of the object, or inside it
+   * @return the handle; null if it was not allocated
    */
-  public @Nullable ObjCgroup owner(int word) {
-    return owner[word];
+  public @Nullable ObjCgroup owner(int slab, long address) {
+    long index = ((address - slabBase[slab]) * magic[slab]) >>> SlabGeometry.MAGIC_SHIFT;
+    return owner[firstOwner[slab] + (int) (index >>> slabs[slab].wordShift)];
   }
 
   /**

@@ -34,11 +34,10 @@ class ObjectTrackingTest {
   private static Set<Long> addresses(ObjectSnapshot snapshot, long[] bits) {
     Set<Long> found = new HashSet<>();
     for (int slab = 0; slab < snapshot.nrSlabs(); slab++) {
-      int shift = snapshot.wordShift()[slab];
       int first = snapshot.firstWord()[slab];
       for (int word = first; word < snapshot.firstWord()[slab + 1]; word++) {
         for (long rest = bits[word]; rest != 0; rest &= rest - 1) {
-          long index = ((long) (word - first) << shift) + Long.numberOfTrailingZeros(rest);
+          long index = ((long) (word - first) << 6) + Long.numberOfTrailingZeros(rest);
           found.add(snapshot.slabBase()[slab] + index * snapshot.objectSize()[slab]);
         }
       }
@@ -46,17 +45,17 @@ class ObjectTrackingTest {
     return found;
   }
 
-  /** Position of an address's object, the way down that the javadoc describes; -1 if in none. */
-  private static int wordOf(ObjectSnapshot s, long address) {
+  /** The slab of an address's object, the way down that the javadoc describes; -1 if in none. */
+  private static int slabOf(ObjectSnapshot s, long address) {
     long chunk = (address - s.base()) >>> s.chunkShift();
     int slab = chunk < s.slabOfChunk().length ? s.slabOfChunk()[(int) chunk] : -1;
     if (slab < 0 || address - s.slabBase()[slab] >= s.usableBytes()[slab]) {
       return -1;
     }
     long index = ((address - s.slabBase()[slab]) * s.magic()[slab]) >>> 32;
-    int word = s.firstWord()[slab] + (int) (index >>> s.wordShift()[slab]);
-    long bit = 1L << (index & ((1L << s.wordShift()[slab]) - 1));
-    return (s.live()[word] & bit) != 0 ? word : -1;
+    int word = s.firstWord()[slab] + (int) (index >>> 6);
+    long bit = 1L << (index & 63);
+    return (s.live()[word] & bit) != 0 ? slab : -1;
   }
 
   @Test
@@ -88,10 +87,10 @@ class ObjectTrackingTest {
       assertEquals(owners.keySet(), addresses(snapshot, snapshot.live()));
       owners.forEach((address, handle) -> {
         int size = sizes.getOrDefault(address, 0);
-        int word = wordOf(snapshot, address);
-        assertTrue(word >= 0, "start not found");
-        assertEquals(word, wordOf(snapshot, address + size - 1), "end not found");
-        assertSame(handle, snapshot.owner(word));
+        int slab = slabOf(snapshot, address);
+        assertTrue(slab >= 0, "start not found");
+        assertEquals(slab, slabOf(snapshot, address + size - 1), "end not found");
+        assertSame(handle, snapshot.owner(slab, address));
       });
       owners.keySet().forEach(kmalloc::free);
       ObjectSnapshot after = kmalloc.tracking().snapshot();

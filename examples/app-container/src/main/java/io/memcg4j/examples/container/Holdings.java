@@ -25,15 +25,17 @@ record Holdings(long nrObjects, long nrBytes) {
     Map<String, Holdings> holdings = new TreeMap<>();
     ObjectSnapshot objects = kmalloc.tracking().snapshot();
     for (int slab = 0; slab < objects.nrSlabs(); slab++) {
+      long nrBytes = objects.objectSize()[slab];
+      long address = objects.slabBase()[slab];
       for (int word = objects.firstWord()[slab]; word < objects.firstWord()[slab + 1]; word++) {
-        ObjCgroup owner = objects.owner(word);
-        if (owner != null) {
-          int nrLive = Long.bitCount(objects.live()[word]);
-          holdings.merge(
-              owner.madeFor(),
-              new Holdings(nrLive, nrLive * objects.objectSize()[slab]),
-              Holdings::plus);
+        for (long live = objects.live()[word]; live != 0; live &= live - 1) {
+          ObjCgroup owner =
+              objects.owner(slab, address + Long.numberOfTrailingZeros(live) * nrBytes);
+          if (owner != null) {
+            holdings.merge(owner.madeFor(), new Holdings(1, nrBytes), Holdings::plus);
+          }
         }
+        address += Long.SIZE * nrBytes;
       }
     }
     return holdings;

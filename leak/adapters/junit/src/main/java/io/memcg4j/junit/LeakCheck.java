@@ -156,8 +156,7 @@ public final class LeakCheck {
       for (int word = first; word < snapshot.firstWord()[slab + 1]; word++) {
         long young = snapshot.live()[word] & ~snapshot.old()[word];
         for (; young != 0; young &= young - 1) {
-          long index = (long) (word - first) << snapshot.wordShift()[slab];
-          index += Long.numberOfTrailingZeros(young);
+          long index = (long) (word - first) * Long.SIZE + Long.numberOfTrailingZeros(young);
           hidden[at++] = ~(snapshot.slabBase()[slab] + index * snapshot.objectSize()[slab]);
         }
       }
