@@ -1,6 +1,10 @@
 package io.memcg4j.leak;
 
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
 import io.memcg4j.slab.ObjectSnapshot;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 
 /**
  * What a slab allocator had allocated at one moment, in flat arrays. Immutable but for its arrays.
@@ -11,8 +15,8 @@ final class HeapMap {
    *            none does. geometry holds GEOMETRY longs for each slab, one cache line for two, since a
    *            pointer needs them all: its base, the bytes covered with objects, the factor that makes
    *            an offset an index, and its first object, whose bit is 0.
-   *            chunkGeometry has the same for each chunk, so that a pointer finds it at once; where no
-   *            slab is, no bytes are covered. 32 bytes for 32 KiB of addresses.
+   *            A table for marking has the same for each chunk, so that a pointer finds it at once;
+   *            where no slab is, no bytes are covered. 32 bytes for 32 KiB of addresses.
    *            A word of the bitmaps has the bits of 64 neighbours, so that the object of an index is
    *            one addition away.
    * Invariant  index = (offset * magic) >>> 32, and 0 for a large object, whose magic is 0. Bits that
@@ -24,10 +28,13 @@ final class HeapMap {
   static final int MAGIC = 2;
   static final int FIRST = 3;
   static final int MAGIC_SHIFT = 32;
+  static final long CHUNK_ENTRY_BYTES = GEOMETRY * (long) Long.BYTES;
+
+  private static final long CACHE_LINE_BYTES = 64;
 
   // An object in one number: its slab, the word of its bit, and the bit's number. A range of
   // addresses has 2^23 chunks, and so as many slabs at most.
-  private static final int SLAB_SHIFT = 37;
+  private static final int SLAB_SHIFT = 38;
 
   /** Log2 of the bits of a word. */
   static final int WORD_SHIFT = 6;
@@ -37,7 +44,6 @@ final class HeapMap {
   final int chunkShift;
   final int[] slabOfChunk;
   final long[] geometry;
-  final long[] chunkGeometry;
 
   /** Stands for none: its bit is in a word behind all others, and never set. */
   final long noObject;
@@ -75,13 +81,6 @@ final class HeapMap {
     this.old = old;
     rangeBytes = (long) slabOfChunk.length << chunkShift;
     noObject = object(0, live.length, 0);
-    chunkGeometry = new long[slabOfChunk.length * GEOMETRY];
-    for (int chunk = 0; chunk < slabOfChunk.length; chunk++) {
-      int slab = slabOfChunk[chunk];
-      if (slab >= 0) {
-        System.arraycopy(geometry, slab * GEOMETRY, chunkGeometry, chunk * GEOMETRY, GEOMETRY);
-      }
-    }
   }
 
   static HeapMap of(ObjectSnapshot snapshot) {
@@ -120,7 +119,7 @@ final class HeapMap {
 
   /** Of an object: the word of its bit. */
   static int wordOf(long object) {
-    return (int) (object >>> WORD_SHIFT) & Integer.MAX_VALUE;
+    return (int) (object >>> WORD_SHIFT);
   }
 
   /** Of an object, or of its index: its bit. A shift takes the low six bits only. */
@@ -134,15 +133,27 @@ final class HeapMap {
 
   /** The object that an address of the range points into; {@link #noObject} if none. */
   long objectAt(long address) {
-    int at = (int) ((address - base) >>> chunkShift) * GEOMETRY;
-    long[] chunks = chunkGeometry;
-    long inSlab = address - chunks[at + BASE];
-    // Unsigned: before the first object may be a red zone.
-    if (Long.compareUnsigned(inSlab, chunks[at + USABLE]) >= 0) {
-      return noObject;
+    int slab = findSlab(address);
+    return slab < 0 ? noObject : geometry[slab * GEOMETRY + FIRST] + indexOf(slab, address);
+  }
+
+  /**
+   * Geometry by chunk: an entry of {@link #CHUNK_ENTRY_BYTES} for each, with the base relative to
+   * that of the range.
+   *
+   * @return its address; to be used while the arena is open
+   */
+  long chunkTable(Arena arena) {
+    MemorySegment table = arena.allocate(slabOfChunk.length * CHUNK_ENTRY_BYTES, CACHE_LINE_BYTES);
+    for (int chunk = 0; chunk < slabOfChunk.length; chunk++) {
+      int slab = slabOfChunk[chunk];
+      if (slab >= 0) {
+        long entry = chunk * CHUNK_ENTRY_BYTES;
+        MemorySegment.copy(geometry, slab * GEOMETRY, table, JAVA_LONG, entry, GEOMETRY);
+        table.set(JAVA_LONG, entry, slabBase(slab) - base);
+      }
     }
-    long index = (inSlab * chunks[at + MAGIC]) >>> MAGIC_SHIFT;
-    return chunks[at + FIRST] + index;
+    return table.address();
   }
 
   int nrSlabs() {

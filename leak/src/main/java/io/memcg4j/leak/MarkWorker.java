@@ -30,13 +30,14 @@ final class MarkWorker implements Runnable {
   long nrBytes;
   long nrUnreadable;
 
-  MarkWorker(Marker marker, Pace pace, int index) {
+  /** Uses memory of an arena, and the map's table of chunks: only while it is open. */
+  MarkWorker(Marker marker, Pace pace, int index, long chunks, Arena arena) {
     this.marker = marker;
     this.pace = pace;
     share = marker.shares[index];
     map = marker.map;
     hasSpecials = !marker.specials.isEmpty();
-    lines = new GrayLines(new PointerBatch(marker));
+    lines = new GrayLines(new PointerBatch(marker, chunks, arena));
   }
 
   /** Looks into gray blocks, and into those that become gray by it, until there are none. */

@@ -1,5 +1,6 @@
 package io.memcg4j.leak;
 
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -214,11 +215,14 @@ final class Scan {
   private void drain(Marker marker, Workers workers) {
     pace.check();
     List<MarkWorker> parts = new ArrayList<>();
-    for (int i = 0; i < nrWorkers; i++) {
-      parts.add(new MarkWorker(marker, pace, i));
+    try (Arena arena = Arena.ofConfined()) {
+      long chunks = marker.map.chunkTable(arena);
+      for (int i = 0; i < nrWorkers; i++) {
+        parts.add(new MarkWorker(marker, pace, i, chunks, arena));
+      }
+      marker.startWorkers();
+      workers.run(parts, marker::abort); // and ended: their memory is the arena's
     }
-    marker.startWorkers();
-    workers.run(parts, marker::abort);
     for (MarkShare share : marker.shares) {
       share.dropBatches();
     }

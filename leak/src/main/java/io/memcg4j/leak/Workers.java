@@ -41,7 +41,7 @@ final class Workers implements AutoCloseable {
   }
 
   /**
-   * Returns when all are done.
+   * Returns when all are done, however it ends.
    *
    * @param parts as many as there are workers, at most
    * @param abort makes the others stop when one has failed
@@ -49,18 +49,26 @@ final class Workers implements AutoCloseable {
    */
   void run(List<? extends Runnable> parts, Runnable abort) {
     AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
-    List<Future<?>> rest = new ArrayList<>();
-    if (others != null) {
-      for (Runnable part : parts.subList(1, parts.size())) {
-        rest.add(others.submit(() -> run(part, abort, failure)));
-      }
-    }
+    List<Future<?>> rest = new ArrayList<>(parts.size()); // no room is asked for later
+    run(() -> submit(parts, abort, failure, rest), abort, failure);
     run(parts.getFirst(), abort, failure);
     rest.forEach(Workers::await);
     switch (failure.get()) {
       case RuntimeException e -> throw e;
       case Error e -> throw e;
       case null, default -> {}
+    }
+  }
+
+  private void submit(
+      List<? extends Runnable> parts,
+      Runnable abort,
+      AtomicReference<@Nullable Throwable> failure,
+      List<Future<?>> submitted) {
+    if (others != null) {
+      for (Runnable part : parts.subList(1, parts.size())) {
+        submitted.add(others.submit(() -> run(part, abort, failure)));
+      }
     }
   }
 

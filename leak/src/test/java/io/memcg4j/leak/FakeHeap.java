@@ -16,7 +16,7 @@ final class FakeHeap implements Scan.Source, AutoCloseable {
   private record FakeSlab(
       long base, int nrChunks, long objectBytes, long usable, long magic, int first) {}
 
-  private final Arena arena = Arena.ofShared();
+  final Arena arena = Arena.ofShared();
   private final List<FakeSlab> slabs = new ArrayList<>();
   private final int[] slabOfChunk;
   private int nextChunk;

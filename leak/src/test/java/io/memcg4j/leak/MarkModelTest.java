@@ -49,8 +49,9 @@ final class MarkModelTest {
     graph.roots.forEach(marker::mark);
     Pace pace = Pace.FULL;
     List<MarkWorker> parts = new ArrayList<>();
+    long chunks = marker.map.chunkTable(graph.heap.arena);
     for (int i = 0; i < nrWorkers; i++) {
-      parts.add(new MarkWorker(marker, pace, i));
+      parts.add(new MarkWorker(marker, pace, i, chunks, graph.heap.arena));
     }
     marker.startWorkers();
     try (Workers threads = new Workers(nrWorkers)) {

@@ -25,6 +25,10 @@ final class PointerBatchTest {
     heap.close();
   }
 
+  private PointerBatch batch(Marker marker) {
+    return new PointerBatch(marker, marker.map.chunkTable(heap.arena), heap.arena);
+  }
+
   private void fill(Random random) {
     for (int size : new int[] {8, 24, 64, 80, 448, 4096}) {
       int slab = heap.addSlab(size, size > 1024 ? 2 : 1);
@@ -71,7 +75,7 @@ final class PointerBatchTest {
       }
       MarkShare share = marker.shares[0];
       assertTrue(share.claim());
-      GrayLines lines = new GrayLines(new PointerBatch(marker));
+      GrayLines lines = new GrayLines(batch(marker));
       for (int done = 0; done < NR_WORDS; ) {
         int piece = Math.min(NR_WORDS - done, random.nextInt(10) == 0 ? 3_000 : random.nextInt(40));
         lines.add(from + done * 8L, piece * 8L, share);
@@ -114,7 +118,7 @@ final class PointerBatchTest {
     marker.startWorkers();
     MarkShare share = marker.shares[0];
     assertTrue(share.claim());
-    GrayLines lines = new GrayLines(new PointerBatch(marker));
+    GrayLines lines = new GrayLines(batch(marker));
     HeapMap map = marker.map;
     int word = map.firstWord(small);
     for (int i = 0; i < map.nrWords[small]; i++) {
