@@ -78,6 +78,7 @@ final class GrowthBench implements Callable<Integer> {
     if (steps.isEmpty()) {
       throw new UsageError("nothing to measure: all cases were left out: prefix=" + prefix);
     }
+    RunFacts.warnIfBusy(spec.commandLine().getErr());
     new CaseBench(NAME, options, steps, METRICS)
         .withRunner(this::run)
         .withSave(save, skipped)

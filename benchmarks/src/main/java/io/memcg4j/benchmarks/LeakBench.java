@@ -17,7 +17,7 @@ import picocli.CommandLine.Spec;
     name = LeakBench.NAME,
     description = {
       "Leak scans: marking of object graphs beside the two ways it was done in Linux before (a tree",
-      "under a lock per pointer, and per object), LeakSanitizer and Boehm's collector where gcc and",
+      "under a lock per pointer, and per object; and without a lock), LeakSanitizer and Boehm's collector where gcc and",
       "libgc-dev are installed; allocation latency with and without a scan; reading the Java heap;",
       "--case report: from nothing to the report of 10 million objects and a Java heap of 1 GiB.",
       "Rounds end after a few seconds, however many were asked for."
@@ -32,6 +32,7 @@ final class LeakBench implements Callable<Integer> {
   static final String TWO_WORKERS = "memcg4j-2workers";
   static final String PER_POINTER = "lock-per-pointer";
   static final String PER_BLOCK = "lock-per-block";
+  static final String NO_LOCK = "tree-no-lock";
   static final String LSAN = "lsan";
   static final String BOEHM = "boehm";
   static final String IDLE = "idle";
@@ -40,7 +41,7 @@ final class LeakBench implements Callable<Integer> {
   static final List<String> NATIVE = List.of(LSAN, BOEHM);
 
   private static final List<String> MARKERS =
-      List.of(ONE_WORKER, TWO_WORKERS, PER_POINTER, PER_BLOCK);
+      List.of(ONE_WORKER, TWO_WORKERS, PER_POINTER, PER_BLOCK, NO_LOCK);
   private static final List<LeakGraph.Shape> SHAPES =
       List.of(
           new LeakGraph.Shape(1_000_000, 64, 1000),

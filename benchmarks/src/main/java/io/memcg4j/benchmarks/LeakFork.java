@@ -1,5 +1,6 @@
 package io.memcg4j.benchmarks;
 
+import io.memcg4j.benchmarks.LockedMarking.Locking;
 import io.memcg4j.leak.HeapRoots;
 import io.memcg4j.leak.Kmemleak;
 import io.memcg4j.leak.LeakReport;
@@ -51,6 +52,9 @@ final class LeakFork {
   /** Nothing is ever old: what no root reaches is looked into as well, in each scan. */
   private static final Duration NEVER_OLD = Duration.ofDays(1);
 
+  /** However long they take: the first one warms up. */
+  private static final int MIN_LOCKED_ROUNDS = 3;
+
   private LeakFork() {}
 
   /** Arguments: name, case, subject, rounds. */
@@ -88,8 +92,11 @@ final class LeakFork {
       return switch (subject) {
         case LeakBench.ONE_WORKER -> scans(graph, 1, nrRounds);
         case LeakBench.TWO_WORKERS -> scans(graph, 2, nrRounds);
-        case LeakBench.PER_POINTER -> locked(graph, new LockedMarking(graph, true), nrRounds);
-        case LeakBench.PER_BLOCK -> locked(graph, new LockedMarking(graph, false), nrRounds);
+        case LeakBench.PER_POINTER ->
+            locked(graph, new LockedMarking(graph, Locking.PER_POINTER), nrRounds);
+        case LeakBench.PER_BLOCK ->
+            locked(graph, new LockedMarking(graph, Locking.PER_BLOCK), nrRounds);
+        case LeakBench.NO_LOCK -> locked(graph, new LockedMarking(graph, Locking.NONE), nrRounds);
         default -> throw new IllegalArgumentException("unknown subject: name=" + subject);
       };
     }
@@ -149,7 +156,7 @@ final class LeakFork {
   private static Map<String, Double> locked(LeakGraph graph, LockedMarking marking, int nrRounds) {
     long best = Long.MAX_VALUE;
     int nrScanned = 0;
-    Rounds rounds = new Rounds(2 + nrRounds);
+    Rounds rounds = new Rounds(2 + nrRounds, MIN_LOCKED_ROUNDS);
     while (rounds.next()) {
       long start = System.nanoTime();
       nrScanned = marking.mark();

@@ -13,21 +13,29 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Marking as it was done before: a tree of objects under a lock that every allocation needs too.
- * The lock is taken for each word that may be a pointer, or once for each object that is scanned.
+ * The lock is taken for each word that may be a pointer, or once for each object that is scanned;
+ * or not at all, which is what the tree alone costs.
  */
 final class LockedMarking {
+  /** When the lock is taken. */
+  enum Locking {
+    PER_POINTER,
+    PER_BLOCK,
+    NONE
+  }
+
   private final ReentrantLock lock = new ReentrantLock();
   private final TreeMap<Long, Integer> tree = new TreeMap<>();
   private final ArrayDeque<Integer> grayList = new ArrayDeque<>();
   private final BitSet marked;
   private final LeakGraph graph;
-  private final boolean perPointer;
+  private final Locking locking;
   private final long min;
   private final long max;
 
-  LockedMarking(LeakGraph graph, boolean perPointer) {
+  LockedMarking(LeakGraph graph, Locking locking) {
     this.graph = graph;
-    this.perPointer = perPointer;
+    this.locking = locking;
     marked = new BitSet(graph.objects.length);
     for (int i = 0; i < graph.objects.length; i++) {
       tree.put(graph.objects[i], i);
@@ -49,7 +57,7 @@ final class LockedMarking {
   }
 
   private void scan(MemorySegment memory, long offset, int nrWords) {
-    if (!perPointer) {
+    if (locking == Locking.PER_BLOCK) {
       lock.lock();
     }
     try {
@@ -60,14 +68,14 @@ final class LockedMarking {
         }
       }
     } finally {
-      if (!perPointer) {
+      if (locking == Locking.PER_BLOCK) {
         lock.unlock();
       }
     }
   }
 
   private void look(long value) {
-    if (perPointer) {
+    if (locking == Locking.PER_POINTER) {
       lock.lock();
     }
     try {
@@ -79,7 +87,7 @@ final class LockedMarking {
         grayList.add(found.getValue());
       }
     } finally {
-      if (perPointer) {
+      if (locking == Locking.PER_POINTER) {
         lock.unlock();
       }
     }

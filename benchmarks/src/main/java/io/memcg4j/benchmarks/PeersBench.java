@@ -6,7 +6,6 @@ import io.memcg4j.benchmarks.ResultFile.Skipped;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -73,7 +72,7 @@ final class PeersBench implements Callable<Integer> {
       asked.retainAll(subjects.stream().map(PeerSubject::of).toList());
     }
     checkPrefix();
-    warnOfLoad();
+    RunFacts.warnIfBusy(spec.commandLine().getErr());
     try (NativePeers natives = new NativePeers()) {
       List<Skipped> skipped = skip(asked, natives);
       List<Step> steps = steps(asked);
@@ -92,20 +91,6 @@ final class PeersBench implements Callable<Integer> {
           .run(spec.commandLine().getOut(), "per object");
     }
     return Main.OK;
-  }
-
-  private void warnOfLoad() {
-    double load = RunFacts.load();
-    int nrProcessors = Runtime.getRuntime().availableProcessors();
-    if (load > nrProcessors / 2.0) {
-      spec.commandLine()
-          .getErr()
-          .printf(
-              Locale.ROOT,
-              "busy machine: load=%.1f processors=%d: times will be too long%n",
-              load,
-              nrProcessors);
-    }
   }
 
   private void checkPrefix() {

@@ -35,20 +35,19 @@ final class PeersHandoff {
     SpinQueue empty = new SpinQueue();
     AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     Thread consumer =
-        Thread.ofPlatform()
-            .unstarted(() -> {
-              try (Worker worker = peer.worker(0)) {
-                for (int i = 0; i < nrBatches; i++) {
-                  Object batch = full.take();
-                  worker.freeAll(batch);
-                  empty.put(batch);
-                }
-              } catch (Throwable t) {
-                failure.set(t);
-                full.close();
-                empty.close();
-              }
-            });
+        peer.thread(() -> {
+          try (Worker worker = peer.worker(0)) {
+            for (int i = 0; i < nrBatches; i++) {
+              Object batch = full.take();
+              worker.freeAll(batch);
+              empty.put(batch);
+            }
+          } catch (Throwable t) {
+            failure.set(t);
+            full.close();
+            empty.close();
+          }
+        });
     try (Worker worker = peer.worker(0)) {
       for (int i = 0; i < SpinQueue.CAPACITY; i++) {
         empty.put(worker.batch(BATCH));

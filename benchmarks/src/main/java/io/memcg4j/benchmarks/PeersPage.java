@@ -78,8 +78,8 @@ final class PeersPage implements ResultPage {
             + " `handoff`: allocated by one thread and freed by another, in batches of 256;"
             + " nanoseconds per object. `vthread`: 100 000 virtual threads, each of one of 1000"
             + " tenants, with 8 pairs of 256 bytes; nanoseconds per thread, less what a thread"
-            + " takes that does nothing. `memory`: resident bytes per byte of payload, a million"
-            + " objects of 64 bytes, all written.",
+            + " takes that does nothing. `memory`: resident anonymous bytes (and live bytes of the"
+            + " Java heap) per byte of payload, a million objects of 64 bytes, all written.",
         others(),
         "peers-random.svg",
         "peers-handoff.svg",
@@ -94,7 +94,8 @@ final class PeersPage implements ResultPage {
         text,
         "A tenant at its limit",
         "Its limit is 4 MiB, of which 90 % are used: nanoseconds per pair of 64 bytes, and per"
-            + " request that is refused.",
+            + " request that is refused: by memcg4j with a NULL, as `tryAllocate` does, by Arrow with"
+            + " an exception. Both groups are one below the root.",
         limit());
     return text.toString();
   }
@@ -146,9 +147,8 @@ final class PeersPage implements ResultPage {
               results.cell("memory/64", subject, PeersFork.MEMORY)));
     }
     return table.text()
-        + "\nNanoseconds; last column bytes. Measured on "
-        + results.origin()
-        + ".\n"
+        + "\nNanoseconds; last column bytes. "
+        + results.measuredOn()
         + image("peers-held.svg");
   }
 

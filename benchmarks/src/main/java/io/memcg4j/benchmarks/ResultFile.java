@@ -21,6 +21,15 @@ record ResultFile(Map<String, String> run, List<Figure> figures, List<Skipped> s
   record Skipped(String subject, String reason) {}
 
   private static final String REASON = "skipped";
+
+  /** Forks that differ by more than this have been disturbed, or the JIT compiler has chosen. */
+  private static final double UNCERTAIN_RATIO = 1.25;
+
+  /** Stands before a value whose forks differ so much. */
+  private static final String UNCERTAIN = "≈ ";
+
+  private static final String UNCERTAIN_NOTE =
+      "≈ stands where the highest of the forks is more than 1.25 times the lowest.";
   private static final int MAX_CAUSE = 300;
 
   /**
@@ -80,14 +89,25 @@ record ResultFile(Map<String, String> run, List<Figure> figures, List<Skipped> s
     return figures.stream().map(Figure::subject).distinct().toList();
   }
 
-  /** The value of a figure as text, empty if it was not measured. */
+  /**
+   * The value of a figure as text, with {@link #UNCERTAIN} before it where forks differ by more
+   * than {@link #UNCERTAIN_RATIO}; empty if it was not measured.
+   */
   String cell(String caseName, String subject, String metric) {
-    return find(caseName, subject, metric).map(figure -> SvgChart.value(figure.value())).orElse("");
+    return find(caseName, subject, metric).map(ResultFile::cell).orElse("");
+  }
+
+  private static String cell(Figure figure) {
+    Figure.Spread spread = figure.spread();
+    boolean isUncertain =
+        spread != null && spread.highest() > Math.max(spread.lowest(), 1) * UNCERTAIN_RATIO;
+    return (isUncertain ? UNCERTAIN : "") + SvgChart.value(figure.value());
   }
 
   /** Where and how it was measured, and what is missing, for a page. */
   String measuredOn() {
-    StringBuilder text = new StringBuilder("Measured on ").append(origin()).append(".\n");
+    StringBuilder text = new StringBuilder("Measured on ").append(origin()).append(". ");
+    text.append(UNCERTAIN_NOTE).append('\n');
     for (Skipped each : skipped) {
       text.append("\nNot there: ").append(each.subject()).append(" (").append(each.reason());
       text.append(").\n");

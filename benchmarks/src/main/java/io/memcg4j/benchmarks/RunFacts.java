@@ -1,6 +1,7 @@
 package io.memcg4j.benchmarks;
 
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -50,6 +51,20 @@ final class RunFacts {
   /** Threads that wanted to run in the last minute, ours among them; negative if unknown. */
   static double load() {
     return ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage();
+  }
+
+  /** Says so if others keep half of the processors busy. */
+  static void warnIfBusy(PrintWriter err) {
+    double load = load();
+    int nrProcessors = Runtime.getRuntime().availableProcessors();
+    if (load > nrProcessors / 2.0) {
+      err.printf(
+          Locale.ROOT,
+          "busy machine: load=%.1f processors=%d: times will be too long%n",
+          load,
+          nrProcessors);
+      err.flush();
+    }
   }
 
   /** The value of the first line {@code KEY : VALUE}. */

@@ -41,6 +41,7 @@ final class SeedsBench implements Callable<Integer> {
           new Metric(LoopTimer.FREE, "us"),
           new Metric(LeakFork.MARK, "ms"),
           new Metric(LeakFork.OBJECTS, "Mobjects/s"),
+          new Metric(LeakFork.SCAN, "ms"),
           new Metric(VmallocFork.PAIR, "ns"),
           new Metric(VmallocFork.PAIR_CPU, "ns"),
           new Metric(VmallocFork.WORST, "us"),
@@ -52,6 +53,7 @@ final class SeedsBench implements Callable<Integer> {
       List.of(
           LeakBench.PER_POINTER,
           LeakBench.PER_BLOCK,
+          LeakBench.NO_LOCK,
           LeakBench.ONE_WORKER,
           LeakBench.LSAN,
           LeakBench.BOEHM);
@@ -83,6 +85,7 @@ final class SeedsBench implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     List<Step> steps = new ArrayList<>(CaseBench.chosen(steps(quick), prefix));
     List<Skipped> skipped = skip(steps);
+    RunFacts.warnIfBusy(spec.commandLine().getErr());
     new CaseBench(NAME, options, steps, METRICS)
         .withRunner(this::run)
         .withSave(save, skipped)

@@ -11,6 +11,8 @@ import java.util.Optional;
 /** Tables and charts of a result file of {@code bench seeds}: {@code docs/seeds.md}. */
 final class SeedsPage implements ResultPage {
   private static final String PAGE = "docs/seeds.md";
+  private static final int ORIGINAL_COLUMN = KmallocBench.SUBJECTS.indexOf(KmallocBench.ORIGINAL);
+  private static final int SCOPED_COLUMN = KmallocBench.SUBJECTS.indexOf(KmallocBench.SCOPED);
   private static final double NANOS_PER_MICRO_OF_A_MILLION = 1e-3;
 
   /** A row of accounting: off, original, scoped, in microseconds per million; empty if unknown. */
@@ -34,7 +36,40 @@ final class SeedsPage implements ResultPage {
         part(SeedsBench.LEAK, marking()),
         part(SeedsBench.VMALLOC, areas()),
         part(SeedsBench.TREE, lookups()),
-        new Part(PAGE, SeedsBench.NAME + "-missed", missed()));
+        new Part(PAGE, SeedsBench.NAME + "-missed", missed()),
+        new Part(README, KmallocBench.NAME, brief()));
+  }
+
+  /** For the {@code README}: what accounting adds, and what a free takes. */
+  private String brief() {
+    List<String> head = new ArrayList<>(List.of(""));
+    head.addAll(KmallocBench.SUBJECTS);
+    head.addAll(List.of("scoped / off", "free, off", "free, scoped"));
+    MarkdownTable table = new MarkdownTable(head);
+    for (KmallocCase which : KmallocCase.values()) {
+      List<String> row = new ArrayList<>(List.of(nameOf(which)));
+      for (String subject : KmallocBench.SUBJECTS) {
+        row.add(nanos(which, subject, LoopTimer.ALLOC));
+      }
+      row.add(accounting(which).map(each -> SvgChart.value(each.ratio(SCOPED_COLUMN))).orElse(""));
+      row.add(nanos(which, KmallocBench.OFF, LoopTimer.FREE));
+      row.add(nanos(which, KmallocBench.SCOPED, LoopTimer.FREE));
+      table.add(row);
+    }
+    return table.text() + "\nNanoseconds; best round of a process. " + results.measuredOn();
+  }
+
+  private static String nameOf(KmallocCase which) {
+    return (which.isUser() ? "tenant's group, " : "root group, ")
+        + (which.isBound() ? "bound allocator" : "found by thread");
+  }
+
+  /** Of microseconds per million. */
+  private String nanos(KmallocCase which, String subject, String metric) {
+    return results
+        .find(SeedsBench.KMALLOC + which.text(), subject, metric)
+        .map(figure -> SvgChart.value(figure.value() * NANOS_PER_MICRO_OF_A_MILLION))
+        .orElse("");
   }
 
   private static Part part(String prefix, String table) {
@@ -51,8 +86,8 @@ final class SeedsPage implements ResultPage {
       List<String> row = new ArrayList<>(List.of(each.name()));
       each.micros()
           .forEach(micros -> row.add(SvgChart.value(micros * NANOS_PER_MICRO_OF_A_MILLION)));
-      row.add(SvgChart.value(each.ratio(1)));
-      row.add(SvgChart.value(each.ratio(2)));
+      row.add(SvgChart.value(each.ratio(ORIGINAL_COLUMN)));
+      row.add(SvgChart.value(each.ratio(SCOPED_COLUMN)));
       table.add(row);
     }
     return table.text();
@@ -63,30 +98,36 @@ final class SeedsPage implements ResultPage {
     rows.add(new Accounting("Linux, user group", KmallocReport.LINUX_USER, false));
     rows.add(new Accounting("Linux, root group", KmallocReport.LINUX_ROOT, false));
     for (KmallocCase which : KmallocCase.values()) {
-      List<Double> micros =
-          KmallocBench.SUBJECTS.stream()
-              .map(subject ->
-                  results.find(SeedsBench.KMALLOC + which.text(), subject, LoopTimer.ALLOC))
-              .flatMap(Optional::stream)
-              .map(Figure::value)
-              .toList();
-      if (micros.size() == KmallocBench.SUBJECTS.size()) {
-        rows.add(new Accounting("memcg4j, " + which.text(), micros, true));
-      }
+      accounting(which).ifPresent(rows::add);
     }
     return rows;
   }
 
+  private Optional<Accounting> accounting(KmallocCase which) {
+    List<Double> micros =
+        KmallocBench.SUBJECTS.stream()
+            .map(subject ->
+                results.find(SeedsBench.KMALLOC + which.text(), subject, LoopTimer.ALLOC))
+            .flatMap(Optional::stream)
+            .map(Figure::value)
+            .toList();
+    return micros.size() == KmallocBench.SUBJECTS.size()
+        ? Optional.of(new Accounting("memcg4j, " + which.text(), micros, true))
+        : Optional.empty();
+  }
+
   private String marking() {
     MarkdownTable table =
-        new MarkdownTable(List.of("graph", "who", "ms", "million objects a second"));
+        new MarkdownTable(
+            List.of("graph", "who", "mark, ms", "million objects a second", "whole scan, ms"));
     for (Figure figure : figures(SeedsBench.LEAK, LeakFork.MARK)) {
       table.add(
           List.of(
               graph(figure.caseName()),
               figure.subject(),
-              SvgChart.value(figure.value()),
-              results.cell(figure.caseName(), figure.subject(), LeakFork.OBJECTS)));
+              results.cell(figure.caseName(), figure.subject(), LeakFork.MARK),
+              results.cell(figure.caseName(), figure.subject(), LeakFork.OBJECTS),
+              results.cell(figure.caseName(), figure.subject(), LeakFork.SCAN)));
     }
     return table.text();
   }
@@ -111,7 +152,7 @@ final class SeedsPage implements ResultPage {
           List.of(
               reader(figure.caseName()),
               figure.subject(),
-              SvgChart.value(figure.value()),
+              results.cell(figure.caseName(), figure.subject(), VmallocFork.PAIR),
               results.cell(figure.caseName(), figure.subject(), VmallocFork.PAIR_CPU),
               results.cell(figure.caseName(), figure.subject(), VmallocFork.WORST),
               results.cell(figure.caseName(), figure.subject(), VmallocFork.READ)));

@@ -5,15 +5,28 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** That each of the benchmarks for JMH runs; how long that takes is nobody's business here. */
 final class JmhTest {
   private static final List<String> SMALLEST_PARAMETERS =
       List.of("size=64", "nrObjects=100", "nrAreas=100", "nrChildren=0", "nrSegments=1", "depth=3");
+
+  /** The classes of that package which end in Jmh. */
+  private static List<String> questions() throws IOException {
+    try (Stream<Path> files = Files.list(Path.of("src/test/java/io/memcg4j/benchmarks/jmh"))) {
+      return files
+          .map(file -> file.getFileName().toString().replace(".java", ""))
+          .filter(name -> name.endsWith("Jmh"))
+          .sorted()
+          .toList();
+    }
+  }
 
   /** In one process of its own, as JMH needs Unsafe, which this one denies. */
   @Test
@@ -35,8 +48,10 @@ final class JmhTest {
       jmh.getOutputStream().close();
       String text = new String(jmh.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       assertEquals(0, jmh.waitFor(), text);
-      for (String question : List.of("AllocateJmh", "HandoffJmh", "StatReadJmh")) {
-        assertTrue(text.contains(question), text);
+      List<String> questions = questions();
+      assertTrue(questions.size() > 10, questions::toString);
+      for (String question : questions) {
+        assertTrue(text.contains(question + "."), () -> question + " did not run: " + text);
       }
     } finally {
       jmh.destroy(); // this process only; without effect when it has ended

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.memcg4j.benchmarks.LockedMarking.Locking;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -38,7 +39,8 @@ final class LeakBenchTest {
             LeakFork.BYTES,
             LeakFork.SCAN);
       }
-      for (String subject : List.of(LeakBench.PER_POINTER, LeakBench.PER_BLOCK)) {
+      for (String subject :
+          List.of(LeakBench.PER_POINTER, LeakBench.PER_BLOCK, LeakBench.NO_LOCK)) {
         assertFigures(measure(caseName, subject), LeakFork.MARK, LeakFork.OBJECTS, LeakFork.BYTES);
       }
     }
@@ -46,15 +48,16 @@ final class LeakBenchTest {
 
   /** A scheme that reached other objects would be no comparison. */
   @Test
-  void lockedMarking_bothSchemes_reachTheSame() {
+  void lockedMarking_allSchemes_reachTheSame() {
     try (LeakGraph graph = new LeakGraph(LeakGraph.Shape.parse(RANDOM))) {
-      int nrReached = new LockedMarking(graph, true).mark();
+      int nrReached = graph.nrReachable();
       assertTrue(nrReached > 1500 && nrReached < 3000, () -> "nrReached=" + nrReached);
-      assertEquals(nrReached, new LockedMarking(graph, false).mark());
-      assertEquals(nrReached, graph.nrReachable());
+      for (Locking locking : Locking.values()) {
+        assertEquals(nrReached, new LockedMarking(graph, locking).mark());
+      }
     }
     try (LeakGraph chain = new LeakGraph(LeakGraph.Shape.parse(CHAIN))) {
-      assertEquals(3000, new LockedMarking(chain, true).mark());
+      assertEquals(3000, new LockedMarking(chain, Locking.PER_POINTER).mark());
     }
   }
 

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.w3c.dom.Document;
 import org.w3c.dom.NodeList;
 
-/** The bill of materials names every module that others may use, in the version that is built. */
+/** The BOM names every module that others may use, in the version that is built. */
 final class ReleaseShapeTest {
   private static final Path ROOT = Path.of("..").toAbsolutePath().normalize();
 
