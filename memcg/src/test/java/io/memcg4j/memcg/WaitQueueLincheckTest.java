@@ -15,9 +15,10 @@ import org.junit.jupiter.api.Test;
 /** Whoever came first is woken first, whatever threads enter and wake at the same time. */
 public class WaitQueueLincheckTest {
   private static StressOptions options() {
+    boolean isShort = System.getProperty("memcg4j.jcstress", "short").equals("short");
     return new StressOptions()
-        .iterations(20)
-        .invocationsPerIteration(1000)
+        .iterations(isShort ? 20 : 200)
+        .invocationsPerIteration(isShort ? 1000 : 10_000)
         .threads(2)
         .actorsPerThread(3);
   }

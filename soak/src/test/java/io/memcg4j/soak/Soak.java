@@ -125,10 +125,14 @@ final class Soak {
       failure.stop();
     }
     failure.rethrow(seed, lastSteps());
-    SoakChecks.flat(resident);
+    String residentBytes = SoakChecks.flat(resident);
     end();
     System.err.printf(
-        Locale.ROOT, "soak: groups compared to the byte=%d%n%s", nrExact, subject.tally);
+        Locale.ROOT,
+        "soak: groups compared to the byte=%d%nsoak: resident bytes: %s%n%s",
+        nrExact,
+        residentBytes,
+        subject.tally);
     requireAll();
   }
 

@@ -107,20 +107,27 @@ final class SoakChecks {
         last);
   }
 
-  /** Resident memory: no higher in the last quarter than in the second one, but for a slack. */
-  static void flat(List<Long> residentBytes) {
+  /**
+   * Resident memory: no higher in the last quarter than in the second one, but for a slack.
+   *
+   * @return what it was, as text
+   */
+  static String flat(List<Long> residentBytes) {
     if (residentBytes.size() < MIN_SAMPLES_OF_RSS) {
-      return; // too short to tell growth from warming up
+      return "too short to tell growth from warming up";
     }
     int quarter = residentBytes.size() / 4;
     long early = median(residentBytes.subList(quarter, 2 * quarter));
     long late = median(residentBytes.subList(3 * quarter, residentBytes.size()));
+    double bytesPerSecond = slope(residentBytes.subList(quarter, residentBytes.size()));
     require(
         late <= early + early * RSS_SLACK_PERCENT / 100 + RSS_SLACK_BYTES,
         "resident memory grows: early=%d late=%d bytesPerSecond=%.0f",
         early,
         late,
-        slope(residentBytes.subList(quarter, residentBytes.size())));
+        bytesPerSecond);
+    return String.format(
+        Locale.ROOT, "early=%d late=%d bytesPerSecond=%.0f", early, late, bytesPerSecond);
   }
 
   /** Of the line that fits best, by sample. */
