@@ -36,6 +36,7 @@ final class FuzzTest {
   static List<Arguments> targets() {
     return List.of(
         Arguments.of(GroupFileTarget.class, List.of("\001max", "\0031M", "\377a/memory.max")),
+        Arguments.of(GroupNameTarget.class, List.of("acme", "a b", "\0a\0/\0")),
         Arguments.of(CommandTarget.class, List.of("scan", "scan=10", "dump=0x1000", "clear")),
         Arguments.of(TraceTarget.class, List.of("a 0 64\nf 0\n", "{\"run\":\"peers\"}\n")),
         Arguments.of(TenantsTarget.class, List.of("[a]\nmax = 1m\n[b]\nmin = 1k\nmax = max\n")),
