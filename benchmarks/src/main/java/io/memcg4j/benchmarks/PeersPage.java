@@ -75,8 +75,8 @@ final class PeersPage implements ResultPage {
         "Random sizes, hand-over, virtual threads, memory",
         "`random`: 1 to 4096 bytes, mostly small, each object freed when another takes its place"
             + " among 10 000, first and last byte written; nanoseconds per free and allocation."
-            + " `handoff`: allocated by one thread and freed by another, in batches of 256;"
-            + " nanoseconds per object. `vthread`: 100 000 virtual threads, each of one of 1000"
+            + " `handoff`: allocated by one thread and freed by another, both in a scope of one"
+            + " tenant, in batches of 256; nanoseconds per object. `vthread`: 100 000 virtual threads, each of one of 1000"
             + " tenants, with 8 pairs of 256 bytes; nanoseconds per thread, less what a thread"
             + " takes that does nothing. `memory`: resident anonymous bytes (and live bytes of the"
             + " Java heap) per byte of payload, a million objects of 64 bytes, all written.",
