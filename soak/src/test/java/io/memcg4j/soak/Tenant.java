@@ -72,8 +72,9 @@ final class Tenant {
         return null;
       }
       Tenant child = new Tenant(subject, this, group.create(name));
-      children.add(child);
+      // Before others find it: whoever finds it may remove it.
       child.misbehave(kind);
+      children.add(child);
       return child;
     } finally {
       changing.unlock();
