@@ -28,8 +28,14 @@ public final class ObjStock {
   private static final int MIN_LIMIT_BYTES = MemCgroup.PAGE_SIZE;
   private static final int USAGE_FRACTION = 32;
 
-  /** For stocks and words of a group that uses next to nothing: an object of the largest class. */
-  private static final int SMALL_GROUP_BYTES = 4 * MemCgroup.PAGE_SIZE;
+  /** For the stock of a group that uses next to nothing. */
+  private static final int SMALL_STOCK_BYTES = 2 * MemCgroup.PAGE_SIZE;
+
+  /**
+   * For its words: enough for a program of a few megabytes that uses twenty sizes, and one eighth
+   * of what Linux charges in advance on each processor.
+   */
+  private static final int SMALL_READY_BYTES = 8 * MemCgroup.PAGE_SIZE;
 
   /** With less to hold, the smallest stock, its words and a page in the page stock are too much. */
   private static final long TIGHT_BUDGET_BYTES = 3L * MemCgroup.PAGE_SIZE;
@@ -162,11 +168,14 @@ public final class ObjStock {
     long held = nrBytes + handle.takeRemainder();
     nrBytes = 0;
     try {
-      // As much again as is wanted, or more, so that who wants it next need not come here.
+      // As much again as is wanted, or more, so that who wants it next need not come here; only
+      // what is wanted where that is for objects that are kept ready, which may be much more.
       long again = Math.max(wantBytes + MemCgroup.PAGE_SIZE - 1, limitBytes / 2);
-      long batchBytes = wantBytes + Math.min(again, limitBytes) - held;
-      long nrPages =
-          held < wantBytes && wantBytes <= limitBytes ? batchBytes >> MemCgroup.PAGE_SHIFT : 0;
+      long batchBytes =
+          wantBytes <= limitBytes
+              ? wantBytes + Math.min(again, limitBytes)
+              : wantBytes <= readyRoomBytes() ? wantBytes : 0;
+      long nrPages = held < wantBytes ? (batchBytes - held) >> MemCgroup.PAGE_SHIFT : 0;
       if (nrPages > Math.max(0, pagesFor(needBytes - held))
           && group.tryCharge(slot(), nrPages) == null) {
         held += nrPages << MemCgroup.PAGE_SHIFT;
@@ -284,9 +293,11 @@ public final class ObjStock {
       readyLimitBytes = 0;
       return;
     }
-    long half = Math.min(budgetBytes / 2, group.usage() / USAGE_FRACTION + SMALL_GROUP_BYTES) / 2;
-    limitBytes = Math.max(MIN_LIMIT_BYTES, half);
-    readyLimitBytes = Math.clamp(MemCgroup.STOCK_GROUPS * budgetBytes - limitBytes, 0L, half);
+    long share = group.usage() / (2 * USAGE_FRACTION);
+    long most = budgetBytes / 4;
+    limitBytes = Math.max(MIN_LIMIT_BYTES, Math.min(most, share + SMALL_STOCK_BYTES));
+    long left = MemCgroup.STOCK_GROUPS * budgetBytes - limitBytes;
+    readyLimitBytes = Math.clamp(left, 0L, Math.min(most, share + SMALL_READY_BYTES));
   }
 
   /**

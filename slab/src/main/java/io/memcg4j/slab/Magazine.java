@@ -35,6 +35,11 @@ final class Magazine {
       fieldVarHandle(lookup(), "uncharged", VarHandle.class, Magazine.class, long.class);
   private static final @Nullable Word[] NO_PARTIAL = {};
 
+  /** Of the words that wait. With all of them a few objects in many words would stay for ever. */
+  static final int MOST_LOOKED_AT = 16;
+
+  static final int ENOUGH_OBJECTS = 8;
+
   /** Stands where a stock has no magazine yet; never active. */
   static final Magazine NONE = new Magazine(0);
 
@@ -184,17 +189,28 @@ final class Magazine {
     partial[nrPartial++] = newWord;
   }
 
-  /** Takes the word whose object was freed last; null if there is none. */
+  /**
+   * Takes a word with many free objects among those whose objects were freed last; null if there is
+   * none. Where sizes and places differ the very last one has one or two, and each word that is
+   * taken costs as much as several objects.
+   */
   @Nullable Word popPartial() {
     if (nrPartial == 0) {
       return null;
     }
-    Word top = partial[--nrPartial];
-    partial[nrPartial] = null;
-    if (top != null) {
-      top.position = Word.NOT_LISTED;
+    Word best = partial(nrPartial - 1);
+    int most = Long.bitCount(best.free());
+    int last = Math.max(0, nrPartial - MOST_LOOKED_AT);
+    for (int i = nrPartial - 2; i >= last && most < ENOUGH_OBJECTS; i--) {
+      Word candidate = partial(i);
+      int nrFree = Long.bitCount(candidate.free());
+      if (nrFree > most) {
+        most = nrFree;
+        best = candidate;
+      }
     }
-    return top;
+    removePartial(best);
+    return best;
   }
 
   int nrPartial() {

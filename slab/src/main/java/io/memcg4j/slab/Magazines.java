@@ -21,6 +21,9 @@ final class Magazines implements PreCharged {
   private static final Magazine[] NO_MAGAZINES = noMagazines();
   private static final @Nullable Magazine[] NONE_NOTED = {};
 
+  /** Often enough for a cache that has come into use, seldom enough that words do not rotate. */
+  private static final int STARVED_BEFORE_GIVE_BACK = 4;
+
   private final SlotSlabs home;
   private final ObjStock stock;
   private final boolean charged;
@@ -28,6 +31,7 @@ final class Magazines implements PreCharged {
   private @Nullable Magazine[] noted = NONE_NOTED;
   private int nrNoted;
   private int nrStarved;
+  private int nextVictim;
   private long nearBase;
   private long nrNear;
   private long nearInverse;
@@ -141,12 +145,30 @@ final class Magazines implements PreCharged {
     if (allowed > 0) {
       return allowed;
     }
-    // Idle words of other caches and allocators hold the budget: let them go now and then.
-    if (++nrStarved >= STARVED_BEFORE_GIVE_BACK) {
-      nrStarved = 0;
+    // Words of other caches or allocators, idle perhaps, hold the budget: let one go now and then.
+    if (++nrStarved < STARVED_BEFORE_GIVE_BACK) {
+      return 0;
+    }
+    nrStarved = 0;
+    if (!giveBackOne(get(geometry.cacheIndex()))) {
       stock.giveBackReady();
     }
-    return 0;
+    return room(geometry);
+  }
+
+  /** Leaves the active word of one other magazine, in turn; false if none holds anything. */
+  private boolean giveBackOne(Magazine starved) {
+    for (int i = 0; i < nrNoted; i++) {
+      nextVictim = nextVictim + 1 < nrNoted ? nextVictim + 1 : 0;
+      Magazine victim = Objects.requireNonNull(noted[nextVictim]);
+      if (victim != starved && victim.parkedBytes() > 0) {
+        noted[nextVictim] = noted[--nrNoted];
+        victim.isNoted = false;
+        stock.uncharge(home.retire(this, victim));
+        return true;
+      }
+    }
+    return false;
   }
 
   /** As {@link #allowance}, by what is parked already; presses nobody. */
@@ -157,8 +179,6 @@ final class Magazines implements PreCharged {
     }
     return Math.clamp(room / geometry.chargeBytes(), 0, geometry.objectsPerWord());
   }
-
-  private static final int STARVED_BEFORE_GIVE_BACK = 16;
 
   void parked(long nrBytes) {
     stock.addReady(nrBytes);

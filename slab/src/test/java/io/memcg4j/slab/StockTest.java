@@ -178,12 +178,12 @@ final class StockTest {
             Kmalloc.builder(instance.root).rangeBytes(1 << 28).mapper(instance.pages).build()) {
       ObjCgroup handle = instance.handle("a");
       try (Scope scope = handle.enter()) {
-        ObjStock stock = scope.frame().stock();
         for (int nrBytes = 4096; nrBytes >= 8; nrBytes /= 2) {
           other.free(other.allocate(nrBytes));
           other.free(other.allocate(nrBytes));
         }
-        assertTrue(stock.readyRoomBytes() < 512, () -> "room=" + stock.readyRoomBytes());
+        long room = scope.frame().stock().readyRoomBytes();
+        assertTrue(room < 512, () -> "room=" + room);
         long[] held = new long[30]; // too few for the tenant's share to grow by an object
         boolean isReady = false;
         for (int i = 0; i < held.length; i++) {
@@ -199,5 +199,55 @@ final class StockTest {
       }
       instance.assertNothingLeft();
     }
+  }
+
+  /** As above, but within one allocator: one other size gives up what it has ready, not all. */
+  @Test
+  void objectsReadyOfOtherSizes_areGivenUpOneSizeAtATime() {
+    try (Instance instance = Instance.of(CpuSlots.create(1, 1))) {
+      ObjCgroup handle = instance.handle("a");
+      int[] others = {64, 128, 192, 256, 320, 384, 448, 512, 96, 160, 224, 32, 16, 8};
+      try (Scope _ = handle.enter()) {
+        Kmalloc kmalloc = instance.kmalloc;
+        kmalloc.free(kmalloc.allocate(others[0]));
+        Magazines magazines =
+            Objects.requireNonNull(instance.allocator().armedMagazines(true), "not armed");
+        ObjStock stock = magazines.stock();
+        for (int size : others) {
+          for (int i = 0; i < 2 && stock.readyRoomBytes() >= size; i++) {
+            kmalloc.free(kmalloc.allocate(size));
+          }
+        }
+        long room = stock.readyRoomBytes();
+        assertTrue(room < 640, () -> "room=" + room);
+        long nrReady = nrReady(magazines, others);
+        assertTrue(nrReady > 2, () -> "sizes with objects ready: " + nrReady);
+        long[] held = new long[8];
+        Magazine starved = null;
+        for (int i = 0; i < held.length; i++) {
+          held[i] = kmalloc.allocate(640);
+          starved = magazines.get(SizeClasses.index(640));
+          if (starved.available() != 0) {
+            break;
+          }
+        }
+        assertTrue(starved != null && starved.available() != 0, "nothing is charged in advance");
+        assertEquals(nrReady - 1, nrReady(magazines, others), "sizes with objects ready");
+        for (long address : held) {
+          if (address != 0) {
+            kmalloc.free(address);
+          }
+        }
+      }
+      instance.assertNothingLeft();
+    }
+  }
+
+  private static long nrReady(Magazines magazines, int[] sizes) {
+    long nrReady = 0;
+    for (int size : sizes) {
+      nrReady += magazines.get(SizeClasses.index(size)).available() != 0 ? 1 : 0;
+    }
+    return nrReady;
   }
 }
