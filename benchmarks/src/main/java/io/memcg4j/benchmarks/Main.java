@@ -2,6 +2,7 @@ package io.memcg4j.benchmarks;
 
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IExecutionExceptionHandler;
@@ -71,6 +72,10 @@ public final class Main implements Runnable {
     return (thrown, line, parsed) -> {
       if (thrown instanceof TraceException || thrown instanceof UsageError) {
         line.getErr().println(thrown.getMessage());
+        return BAD_INPUT;
+      }
+      if (thrown instanceof FileSystemException) { // its text is often no more than the file
+        line.getErr().println(thrown.getClass().getSimpleName() + ": " + thrown.getMessage());
         return BAD_INPUT;
       }
       thrown.printStackTrace(line.getErr());

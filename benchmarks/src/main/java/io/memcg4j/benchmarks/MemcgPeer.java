@@ -2,6 +2,7 @@ package io.memcg4j.benchmarks;
 
 import io.memcg4j.leak.Kmemleak;
 import io.memcg4j.memcg.MemCgroup;
+import io.memcg4j.memcg.MemoryLimitException;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.Scope;
 import io.memcg4j.slab.Kmalloc;
@@ -98,6 +99,19 @@ final class MemcgPeer extends Peer {
 
       @Override
       public int refusals(int count, long size) {
+        int nrRefused = 0;
+        for (int i = 0; i < count; i++) {
+          try {
+            worker.free(worker.allocate(size));
+          } catch (MemoryLimitException e) {
+            nrRefused++;
+          }
+        }
+        return nrRefused;
+      }
+
+      @Override
+      public int nullRefusals(int count, long size) {
         int nrRefused = 0;
         for (int i = 0; i < count; i++) {
           nrRefused += worker.bound.tryAllocate(size) == Kmalloc.NULL ? 1 : 0;

@@ -84,8 +84,13 @@ abstract class Peer implements AutoCloseable {
     /** Allocates and frees one after the other. */
     long pairs(int count, int size);
 
-    /** Asks for what must be refused. Returns how many were. */
+    /** Asks for what must be refused, by an exception. Returns how many were. */
     int refusals(int count, long size);
+
+    /** As {@link #refusals}, by a NULL; 0 if the peer has no such way. */
+    default int nullRefusals(int count, long size) {
+      return 0;
+    }
 
     @Override
     void close();

@@ -41,6 +41,7 @@ final class PeersBench implements Callable<Integer> {
           new Metric(PeersFork.THREAD, "ns"),
           new Metric(PeersFork.EMPTY_THREAD, "ns"),
           new Metric(PeersFork.REFUSAL, "ns"),
+          new Metric(PeersFork.NULL_REFUSAL, "ns"),
           new Metric(PeersFork.MEMORY, "bytes/byte"),
           new Metric(PeersFork.HEAP, "bytes"));
 

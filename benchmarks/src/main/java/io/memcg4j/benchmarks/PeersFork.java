@@ -23,6 +23,7 @@ final class PeersFork {
   static final String THREAD = "thread";
   static final String EMPTY_THREAD = "emptyThread";
   static final String REFUSAL = "refusal";
+  static final String NULL_REFUSAL = "nullRefusal";
   static final String MEMORY = "memory";
   static final String HEAP = "heap";
 
@@ -219,13 +220,19 @@ final class PeersFork {
         long sink = limited.pairs(nrPairs, size);
         long middle = System.nanoTime();
         int nrRefused = limited.refusals(NR_REFUSALS, LIMIT_BYTES);
+        long thrown = System.nanoTime();
+        int nrNulls = limited.nullRefusals(NR_REFUSALS, LIMIT_BYTES);
         long end = System.nanoTime();
         requireWork(sink);
-        if (nrRefused != NR_REFUSALS) {
-          throw new IllegalStateException("not refused: count=" + (NR_REFUSALS - nrRefused));
+        if (nrRefused != NR_REFUSALS || (nrNulls != 0 && nrNulls != NR_REFUSALS)) {
+          throw new IllegalStateException(
+              "not refused: count=" + NR_REFUSALS + " thrown=" + nrRefused + " null=" + nrNulls);
         }
         rounds.add(PAIR, middle - begin, nrPairs);
-        rounds.add(REFUSAL, end - middle, NR_REFUSALS);
+        rounds.add(REFUSAL, thrown - middle, NR_REFUSALS);
+        if (nrNulls != 0) {
+          rounds.add(NULL_REFUSAL, end - thrown, NR_REFUSALS);
+        }
       }
     }
     return rounds.results();

@@ -94,8 +94,8 @@ final class PeersPage implements ResultPage {
         text,
         "A tenant at its limit",
         "Its limit is 4 MiB, of which 90 % are used: nanoseconds per pair of 64 bytes, and per"
-            + " request that is refused: by memcg4j with a NULL, as `tryAllocate` does, by Arrow with"
-            + " an exception. Both groups are one below the root.",
+            + " request that is refused: with an exception and its stack trace, or with a NULL, as"
+            + " `tryAllocate` does. Both groups are one below the root.",
         limit());
     return text.toString();
   }
@@ -209,13 +209,15 @@ final class PeersPage implements ResultPage {
   }
 
   private MarkdownTable limit() {
-    MarkdownTable table = new MarkdownTable(List.of("", "pair", "refusal"));
+    MarkdownTable table =
+        new MarkdownTable(List.of("", "pair", "refusal, exception", "refusal, NULL"));
     for (String subject : results.subjects()) {
       table.add(
           List.of(
               subject,
               results.cell("limit/64", subject, PeersFork.PAIR),
-              results.cell("limit/64", subject, PeersFork.REFUSAL)));
+              results.cell("limit/64", subject, PeersFork.REFUSAL),
+              results.cell("limit/64", subject, PeersFork.NULL_REFUSAL)));
     }
     return table;
   }

@@ -120,6 +120,18 @@ final class PageCommandTest {
     assertTrue(run.err().contains("--charts is for --results"), run.err());
   }
 
+  @Test
+  void charts_whereNothingCanBe_areRefusedInOneLine() throws Exception {
+    Path file = folder.resolve("results.jsonl");
+    results().write(file);
+    Path bad = file.resolve("below");
+    CommandRun run =
+        CommandRun.of("bench", "page", "--results", file.toString(), "--charts", bad.toString());
+    assertEquals(Main.BAD_INPUT, run.exitCode());
+    assertEquals(1, run.err().strip().lines().count(), run.err());
+    assertTrue(run.err().contains(file.toString()), run.err());
+  }
+
   /** Before anything is measured: the case would take longer than any test may. */
   @Test
   void bench_savedWhereNothingCanBe_isRefusedAtOnce() throws Exception {

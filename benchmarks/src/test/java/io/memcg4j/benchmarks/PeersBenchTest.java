@@ -26,7 +26,7 @@ final class PeersBenchTest {
           PeerCase.HANDOFF, Set.of(PeersFork.HANDOFF),
           PeerCase.REPLAY, Set.of(PeersFork.EVENT),
           PeerCase.VTHREADS, Set.of(PeersFork.THREAD, PeersFork.EMPTY_THREAD),
-          PeerCase.LIMIT, Set.of(PeersFork.PAIR, PeersFork.REFUSAL),
+          PeerCase.LIMIT, Set.of(PeersFork.PAIR, PeersFork.REFUSAL, PeersFork.NULL_REFUSAL),
           PeerCase.MEMORY, Set.of(PeersFork.MEMORY));
 
   /** LWJGL needs Unsafe, which this JVM denies: it has a test with a fork of its own. */
@@ -48,6 +48,10 @@ final class PeersBenchTest {
     boolean freed = !subject.name().equals("arena-auto") && !subject.name().equals("direct-buffer");
     for (String caseName : cases) {
       for (String metric : METRICS.getOrDefault(kind, Set.of())) {
+        if (metric.equals(PeersFork.NULL_REFUSAL) && !subject.name().startsWith("memcg4j")) {
+          assertFalse(found.containsKey(caseName + ":" + metric), found::toString);
+          continue;
+        }
         boolean ofJavaOnly = metric.equals(PeersFork.HEAP);
         if ((ofJavaOnly && subject.isNative()) || (metric.equals(PeersFork.FREE) && !freed)) {
           assertFalse(found.containsKey(caseName + ":" + metric), found::toString);

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.memcg4j.benchmarks.TraceTarget;
 import io.memcg4j.examples.server.TenantsTarget;
 import io.memcg4j.leak.HeapDumpTarget;
+import io.memcg4j.testkit.Proof;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -85,6 +86,7 @@ final class FuzzTest {
   @MethodSource("targets")
   void parser_anyInput_isReadOrRefusedWithAClearError(Class<?> target, List<String> seeds)
       throws Exception {
+    Proof proof = Proof.begin(getClass(), target.getSimpleName());
     Run run = run(target, seeds, NR_SECONDS);
     assertEquals(0, run.exitCode, run.text);
     Matcher done = DONE.matcher(run.text);
@@ -93,12 +95,16 @@ final class FuzzTest {
     System.out.printf(
         "fuzz: target=%s seconds=%d inputs=%s coverage=%s%n",
         target.getSimpleName(), NR_SECONDS, done.group(1), done.group(2));
+    proof.holds(
+        Long.parseLong(done.group(1)), "Jazzer: " + NR_SECONDS + " s, coverage " + done.group(2));
   }
 
   @Test
   void plantedFault_isFound() throws Exception {
+    Proof proof = Proof.begin(getClass(), PlantedTarget.class.getSimpleName());
     Run run = run(PlantedTarget.class, List.of(), 120);
     assertNotEquals(0, run.exitCode, run.text);
     assertTrue(run.text.contains("IllegalStateException: planted"), run.text);
+    proof.breaks(1, "Jazzer: found");
   }
 }

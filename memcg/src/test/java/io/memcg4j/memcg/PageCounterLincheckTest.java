@@ -2,6 +2,7 @@ package io.memcg4j.memcg;
 
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.memcg4j.testkit.Proof;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jetbrains.lincheck.LincheckAssertionError;
 import org.jetbrains.lincheck.datastructures.IntGen;
@@ -19,26 +20,35 @@ public class PageCounterLincheckTest {
   private static final int ROOT_MAX = 3;
   private static final int CHARGED = 2;
 
+  private static final boolean IS_SHORT =
+      System.getProperty("memcg4j.jcstress", "short").equals("short");
+  private static final int NR_SCENARIOS = IS_SHORT ? 20 : 200;
+  private static final int NR_INVOCATIONS = IS_SHORT ? 1000 : 10_000;
+  private static final String SEEN = "Lincheck: " + NR_SCENARIOS + " scenarios of 2 threads";
+
   private static StressOptions options() {
-    boolean isShort = System.getProperty("memcg4j.jcstress", "short").equals("short");
     return new StressOptions()
-        .iterations(isShort ? 20 : 200)
-        .invocationsPerIteration(isShort ? 1000 : 10_000)
+        .iterations(NR_SCENARIOS)
+        .invocationsPerIteration(NR_INVOCATIONS)
         .threads(2)
         .actorsPerThread(3);
   }
 
   @Test
   void tree_isLinearizable() {
+    Proof proof = Proof.begin(getClass(), "Reserving");
     options().check(Reserving.class);
+    proof.holds((long) NR_SCENARIOS * NR_INVOCATIONS, SEEN);
   }
 
   @Test
   void treeThatAddsAndUndoes_isCaught() {
+    Proof proof = Proof.begin(getClass(), "AddingAndUndoing");
     assertThrows(
         LincheckAssertionError.class,
         () ->
             options().iterations(200).invocationsPerIteration(5000).check(AddingAndUndoing.class));
+    proof.breaks(200 * 5000, "Lincheck: 200 scenarios at most");
   }
 
   /** The product's counters: two leaves below a root that has less room than each of them. */

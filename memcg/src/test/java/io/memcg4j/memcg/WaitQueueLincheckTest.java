@@ -2,6 +2,7 @@ package io.memcg4j.memcg;
 
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.memcg4j.testkit.Proof;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import org.jetbrains.lincheck.LincheckAssertionError;
@@ -14,23 +15,32 @@ import org.junit.jupiter.api.Test;
 
 /** Whoever came first is woken first, whatever threads enter and wake at the same time. */
 public class WaitQueueLincheckTest {
+  private static final boolean IS_SHORT =
+      System.getProperty("memcg4j.jcstress", "short").equals("short");
+  private static final int NR_SCENARIOS = IS_SHORT ? 20 : 200;
+  private static final int NR_INVOCATIONS = IS_SHORT ? 1000 : 10_000;
+  private static final String SEEN = "Lincheck: " + NR_SCENARIOS + " scenarios of 2 threads";
+
   private static StressOptions options() {
-    boolean isShort = System.getProperty("memcg4j.jcstress", "short").equals("short");
     return new StressOptions()
-        .iterations(isShort ? 20 : 200)
-        .invocationsPerIteration(isShort ? 1000 : 10_000)
+        .iterations(NR_SCENARIOS)
+        .invocationsPerIteration(NR_INVOCATIONS)
         .threads(2)
         .actorsPerThread(3);
   }
 
   @Test
   void queue_isLinearizable() {
+    Proof proof = Proof.begin(getClass(), "Real");
     options().check(Real.class);
+    proof.holds((long) NR_SCENARIOS * NR_INVOCATIONS, SEEN);
   }
 
   @Test
   void plainDeque_isCaught() {
+    Proof proof = Proof.begin(getClass(), "Canary");
     assertThrows(LincheckAssertionError.class, () -> options().check(Canary.class));
+    proof.breaks((long) NR_SCENARIOS * NR_INVOCATIONS, SEEN);
   }
 
   /** The product's queue. */

@@ -35,7 +35,7 @@ final class Magazine {
       fieldVarHandle(lookup(), "uncharged", VarHandle.class, Magazine.class, long.class);
   private static final @Nullable Word[] NO_PARTIAL = {};
 
-  /** Of the words that wait. With all of them a few objects in many words would stay for ever. */
+  /** Of the words that wait: the emptiest of all of them would keep all of them in use. */
   static final int MOST_LOOKED_AT = 16;
 
   static final int ENOUGH_OBJECTS = 8;

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.memcg4j.objcg.ObjCgroup;
 import io.memcg4j.objcg.Scope;
 import io.memcg4j.percpu.PercpuAllocator;
+import io.memcg4j.testkit.Proof;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -73,6 +74,7 @@ final class HostileAddressTest {
 
   @Test
   void addressesThatAreNone_areRefusedAndChangeNothing() throws Exception {
+    Proof proof = Proof.begin(getClass(), "hostile addresses");
     boolean isLong = !System.getProperty("memcg4j.jcstress", "short").equals("short");
     long nrTries = Long.getLong("memcg4j.hostile.addresses", isLong ? NR_TRIES_OF_PROOF : NR_TRIES);
     try (Arena arena = Arena.ofConfined()) {
@@ -98,6 +100,7 @@ final class HostileAddressTest {
     instance.assertNoAreasLeft();
     instance.close();
     assertTrue(nrRefused > nrTries / 2, where("hardly anything was refused: " + nrRefused));
+    proof.holds(nrTried, "refused " + nrRefused);
   }
 
   private String where(String what) {

@@ -8,9 +8,11 @@ import io.memcg4j.leak.LeakReport;
 import io.memcg4j.leak.LeakSuspect;
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.slab.Kmalloc;
+import io.memcg4j.testkit.Proof;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeSet;
@@ -88,6 +90,7 @@ final class ChurnTest {
 
   @Test
   void scan_duringChurn_reportsNothingButLeaks() throws Exception {
+    Proof proof = Proof.begin(getClass(), "scans beside churn");
     long seed = new SplittableRandom().nextLong();
     Failure failure = new Failure();
     ChurnLoad load = new ChurnLoad(root, kmalloc, failure, new SplittableRandom(seed));
@@ -116,6 +119,16 @@ final class ChurnTest {
             + "mostScansToFind=%d suspects=0%n",
         NR_SECONDS, nrScans, nrTwoPassScans, nrBlocks, load.nrMoves(), nrLeaks, mostScansToFind);
     assertTrue(load.nrMoves() > nrScans, () -> "seed=" + seed);
+    proof.holds(
+        nrScans,
+        String.format(
+            Locale.ROOT,
+            "%d s, %,d blocks, %,d moves, %d leaks within %d scans",
+            NR_SECONDS,
+            nrBlocks,
+            load.nrMoves(),
+            nrLeaks,
+            mostScansToFind));
     load.free();
     kmalloc.close();
   }

@@ -76,6 +76,11 @@ final class Soak {
     random = new SplittableRandom(seed);
   }
 
+  /** What workers have done so far. */
+  long nrOperations() {
+    return nrOperations.get();
+  }
+
   /**
    * Runs it.
    *

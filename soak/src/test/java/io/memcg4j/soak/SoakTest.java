@@ -1,5 +1,6 @@
 package io.memcg4j.soak;
 
+import io.memcg4j.testkit.Proof;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
@@ -17,6 +18,9 @@ final class SoakTest {
   void everythingAtOnce_nothingIsLost_memoryStaysFlat() throws Exception {
     long seed = Long.getLong("memcg4j.soak.seed", System.nanoTime());
     int nrSeconds = Integer.getInteger("memcg4j.soak.seconds", 120);
-    new Soak(seed, nrSeconds, (soak, turn) -> {}).run();
+    Soak soak = new Soak(seed, nrSeconds, (_, _) -> {});
+    Proof proof = Proof.begin(getClass(), "everything at once");
+    soak.run();
+    proof.holds(soak.nrOperations(), nrSeconds + " s, seed " + seed);
   }
 }

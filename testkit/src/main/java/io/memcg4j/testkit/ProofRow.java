@@ -15,22 +15,56 @@ final class ProofRow {
 
   private ProofRow() {}
 
+  /** Of a jcstress test. */
   static void write(Class<?> test, String verdict, Outcomes seen, Effort effort, Headers headers) {
     Class<?> suite = test.getEnclosingClass() == null ? test : test.getEnclosingClass();
+    write(
+        file(test, headers),
+        suite.getSimpleName(),
+        test.getSimpleName(),
+        verdict,
+        seen.nrSamples(),
+        seen.counts(),
+        effort,
+        headers);
+  }
+
+  /** Of any other test, which runs in this JVM. */
+  static void write(Class<?> test, String what, String verdict, long nrSamples, String seen) {
+    write(
+        file(test, what),
+        test.getSimpleName(),
+        what,
+        verdict,
+        nrSamples,
+        seen,
+        Effort.chosen(),
+        Headers.DEFAULT);
+  }
+
+  private static void write(
+      Path file,
+      String suite,
+      String what,
+      String verdict,
+      long nrSamples,
+      String seen,
+      Effort effort,
+      Headers headers) {
     String row =
         String.format(
             Locale.ROOT,
             "| %s | %s | %s | %,d | %s | %s | %s |%n",
-            suite.getSimpleName(),
-            test.getSimpleName(),
+            suite,
+            what.replace("|", "\\|"),
             verdict,
-            seen.nrSamples(),
-            seen.counts().replace("|", "\\|"),
+            nrSamples,
+            seen.replace("|", "\\|"),
             effort,
             headers);
     try {
       Files.createDirectories(FOLDER);
-      Files.writeString(file(test, headers), row);
+      Files.writeString(file, row);
     } catch (IOException e) {
       throw new UncheckedIOException("cannot write: folder=" + FOLDER.toAbsolutePath(), e);
     }
@@ -38,11 +72,23 @@ final class ProofRow {
 
   /** A test begins: what an earlier run of it has seen says nothing of this one. */
   static void forget(Class<?> test, Headers headers) {
+    delete(file(test, headers));
+  }
+
+  static void forget(Class<?> test, String what) {
+    delete(file(test, what));
+  }
+
+  private static void delete(Path file) {
     try {
-      Files.deleteIfExists(file(test, headers));
+      Files.deleteIfExists(file);
     } catch (IOException e) {
       throw new UncheckedIOException("cannot delete: folder=" + FOLDER.toAbsolutePath(), e);
     }
+  }
+
+  static Path file(Class<?> test, String what) {
+    return FOLDER.resolve(test.getName() + "-" + what.replaceAll("\\W+", "_") + ".row");
   }
 
   static Path file(Class<?> test, Headers headers) {
