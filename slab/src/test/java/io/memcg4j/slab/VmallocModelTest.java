@@ -209,7 +209,7 @@ final class VmallocModelTest {
                 VmallocArea found = vmalloc.find(last); // another one by now, perhaps
                 assertTrue(
                     found == null
-                        || (found.start() <= last && last < found.start() + found.nrBytes()));
+                        || (found.start() <= last && last < found.start() + found.chargedBytes()));
               });
               VmallocInfo info = vmalloc.info();
               assertTrue(info.usedBytes() >= 0 && info.lazyBytes() >= 0, info::toString);
