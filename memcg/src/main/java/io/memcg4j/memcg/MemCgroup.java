@@ -52,6 +52,9 @@ public final class MemCgroup extends ControlledGroup {
   /** Groups for which one slot holds pages in advance. */
   public static final int STOCK_GROUPS = 4;
 
+  /** Halves of a budget that a slot may hold: page stocks and stocks, and the upper page stock. */
+  private static final int HALF_STOCKS = 2 * STOCK_GROUPS + 1;
+
   /** All slots together hold at most this part of a limit in advance: {@code 1/32}. */
   public static final int MAX_STOCK_FRACTION = 32;
 
@@ -454,15 +457,15 @@ public final class MemCgroup extends ControlledGroup {
 
   /**
    * What one slot may hold in advance for this group, page stock and stocks of the floors above
-   * together. With {@link #STOCK_GROUPS} groups a slot and all slots full, that is {@code 1/}{@link
-   * #MAX_STOCK_FRACTION} of the lowest limit on the way to the root. The page stock keeps below one
-   * half of it, so it holds nothing when that is less than a page.
+   * together. With {@link #STOCK_GROUPS} groups a slot, pages of their parent, and all slots full,
+   * that is {@code 1/}{@link #MAX_STOCK_FRACTION} of the lowest limit on the way to the root. The
+   * page stock keeps below one half of it, so it holds nothing when that is less than a page.
    *
    * @return bytes, not rounded; at most {@code 2 * CHARGE_BATCH} pages
    */
   public long stockBudgetBytes() {
     long mostPages = 2L * CHARGE_BATCH;
-    long nrShares = (long) MAX_STOCK_FRACTION * STOCK_GROUPS * slots().nrSlots();
+    long nrShares = (long) MAX_STOCK_FRACTION * HALF_STOCKS * slots().nrSlots() / 2;
     long lowest = counter.lowestMax();
     return lowest >= mostPages * nrShares
         ? mostPages << PAGE_SHIFT
@@ -472,12 +475,12 @@ public final class MemCgroup extends ControlledGroup {
   /**
    * The most by which {@link #usage} over-reads: all slots full with stocks of {@link
    * #STOCK_GROUPS} groups below here, each of {@link #stockBudgetBytes}, or of one page where that
-   * is more.
+   * is more, and with a page stock of their parent.
    *
    * @return bytes
    */
   public long stockBoundBytes() {
-    return Math.max(stockBudgetBytes(), PAGE_SIZE) * STOCK_GROUPS * slots().nrSlots();
+    return Math.max(stockBudgetBytes(), PAGE_SIZE) * HALF_STOCKS * slots().nrSlots() / 2;
   }
 
   /**
@@ -537,17 +540,16 @@ public final class MemCgroup extends ControlledGroup {
     if (stock.consume(this, nrPages)) {
       return null;
     }
-    long nrMore = batchBeyond(stock, nrPages);
-    if (nrMore > 0 && counter.tryChargeAtOnce(nrPages + nrMore)) {
-      stock.refill(this, nrMore);
-      noteHigh(slot, stock, nrPages + nrMore);
-      return null;
+    long nrMore = 0;
+    if (!stock.consumeFromParent(this, nrPages)) {
+      nrMore = stock.chargeBatch(this, nrPages);
+      MemCgroup refusing = nrMore > 0 ? null : groupOf(counter.tryCharge(nrPages));
+      if (refusing != null) {
+        return refusing;
+      }
     }
-    MemCgroup refusing = groupOf(counter.tryCharge(nrPages));
-    if (refusing == null) {
-      noteHigh(slot, stock, nrPages);
-    }
-    return refusing;
+    noteHigh(slot, stock, nrPages + nrMore);
+    return null;
   }
 
   /** Remembers what was charged above a high limit, and has the slot's owner look soon. */
@@ -575,21 +577,6 @@ public final class MemCgroup extends ControlledGroup {
   }
 
   /**
-   * Pages to charge in advance: up to the batch, but little for a small group, and less and less as
-   * a limit comes near, so that all slots together leave half of what is free.
-   */
-  private long batchBeyond(PageStock stock, long nrPages) {
-    if (nrPages >= CHARGE_BATCH) {
-      return 0;
-    }
-    long nrMore = Math.min(CHARGE_BATCH - nrPages, stock.space(this));
-    nrMore = Math.min(nrMore, counter.usage() / MAX_STOCK_FRACTION);
-    return nrMore <= 0
-        ? 0
-        : Math.min(nrMore, (counter.room() - nrPages) / (2L * slots().nrSlots()));
-  }
-
-  /**
    * Gives pages back to the slot's page stock; what it may not hold goes to the counters.
    *
    * @param slot a slot that the caller owns
@@ -600,6 +587,22 @@ public final class MemCgroup extends ControlledGroup {
   public void uncharge(CpuSlot slot, long nrPages) {
     checkUncharge(nrPages);
     tree.stock(slot).refill(this, nrPages);
+  }
+
+  /**
+   * Gives pages back of a group that gives way to another one on the slot: its own counter gets
+   * them, and the slot keeps what its ancestors are charged, as far as it may, for a sibling.
+   *
+   * @param slot a slot that the caller owns
+   * @param nrPages {@code >= 1}; at most what is charged
+   * @throws IllegalArgumentException if {@code nrPages} is out of range
+   * @throws IllegalStateException if more comes back than was charged
+   */
+  public void leave(CpuSlot slot, long nrPages) {
+    checkUncharge(nrPages);
+    if (!tree.stock(slot).leaveToParent(this, nrPages)) {
+      counter.uncharge(nrPages);
+    }
   }
 
   /**

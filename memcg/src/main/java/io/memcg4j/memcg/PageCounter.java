@@ -35,7 +35,9 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
    *            request without a chance touches nothing and is in nobody's way.
    *
    * Invariant  pending <= total <= max of this level, but for forced charges and a lowered max.
-   *            At rest: pending == 0, total == own charges + sum of the children's totals.
+   *            At rest: pending == 0, total == own charges + sum of the children's totals. Pages
+   *            that a slot holds for a group and lends to a child are own charges before and the
+   *            child's afterwards: no level above has to be asked (tryChargeLevelAtOnce).
    *
    * Ordering   reserve: CAS word, then read max; undo the reservation if it is over. setMax: write
    *            max, then read word. All volatile, so one side sees the other (SetMaxVsTryCharge;
@@ -209,13 +211,31 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
     }
   }
 
+  /**
+   * Charges this level alone, for pages that the levels above have granted already.
+   *
+   * @param nrPages {@code 1..MAX_REQUEST_PAGES}
+   * @return false, with nothing charged, if the limit or an undecided request is in the way
+   */
+  boolean tryChargeLevelAtOnce(long nrPages) {
+    if (reserve(nrPages) != Verdict.GRANTED) {
+      return false;
+    }
+    commitLevel(nrPages);
+    return true;
+  }
+
   /** Decided: from here on the pages count against others. */
   private void commit(long nrPages) {
-    long decided = nrPages << PENDING_SHIFT;
     for (PageCounter level = this; level != null; level = level.parent) {
-      long before = (long) WORD.getAndAdd(level, -decided);
-      level.raisePeak(committed(before - decided));
+      level.commitLevel(nrPages);
     }
+  }
+
+  private void commitLevel(long nrPages) {
+    long decided = nrPages << PENDING_SHIFT;
+    long before = (long) WORD.getAndAdd(this, -decided);
+    raisePeak(committed(before - decided));
   }
 
   private void undoBelow(PageCounter end, long nrPages) {
@@ -289,7 +309,16 @@ final class PageCounter extends PageCounterPadding { // package-private: MemCgro
    * @throws IllegalStateException if more comes back than was charged; nothing is changed then
    */
   void uncharge(long nrPages) {
-    for (PageCounter level = this; level != null; level = level.parent) {
+    unchargeBelow(null, nrPages);
+  }
+
+  /** As {@link #uncharge}, of this level alone: the levels above go on holding the pages. */
+  void unchargeLevel(long nrPages) {
+    unchargeBelow(parent, nrPages);
+  }
+
+  private void unchargeBelow(@Nullable PageCounter end, long nrPages) {
+    for (PageCounter level = this; level != end && level != null; level = level.parent) {
       long before = (long) WORD.getAndAdd(level, -nrPages);
       if (committed(before) < nrPages) {
         // Until the add below, the word is wrong for others: the caller's books are wrong already.

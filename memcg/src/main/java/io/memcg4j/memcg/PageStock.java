@@ -7,11 +7,13 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Pages that one slot holds in advance for a few groups: charged to the group and its ancestors,
- * but to no object yet. It turns most charges and uncharges of a page into plain loads and stores.
+ * but to no object yet. It turns most charges and uncharges of a page into plain loads and stores,
+ * and where a slot serves many groups, one after the other, it spares the counters above them.
  */
 final class PageStock {
   /*
-   * Layout     STOCK_GROUPS entries (group, nrPages, capacity), in arrays with a cache line pair of
+   * Layout     STOCK_GROUPS entries (group, nrPages, capacity) and one more, the upper one, for the
+   *            parent of groups that have given way to siblings; in arrays with a cache line pair of
    *            unused elements on both sides, as the neighbours belong to other threads.
    * Invariant  0 <= nrPages <= capacity for every entry; a group has at most one entry; the pages of
    *            an entry are charged to its group.
@@ -25,13 +27,18 @@ final class PageStock {
    * Locks      none. Gives pages back to the counters while the slot is held, which never blocks.
    * Origin     the memcg stock of Linux mm/memcontrol.c: several groups per CPU, round robin
    *            eviction. It keeps half when it overflows, so a charge and an uncharge that
-   *            alternate at the edge do not go to the counters each time.
+   *            alternate at the edge do not go to the counters each time. The upper entry is ours:
+   *            threads that serve a thousand tenants in turn would meet at the tenants' parent.
    */
   private static final VarHandle GROUPS = arrayElementVarHandle(MemCgroup[].class);
   private static final int PADDING_BYTES = 128;
   private static final int GROUP_BASE = PADDING_BYTES / 4; // a reference takes 4 bytes, or 8
   private static final int PAGE_BASE = PADDING_BYTES / Long.BYTES;
-  private static final int NR_ENTRIES = MemCgroup.STOCK_GROUPS;
+  private static final int UPPER = MemCgroup.STOCK_GROUPS;
+  private static final int NR_ENTRIES = UPPER + 1;
+
+  /** What may be left to a parent that uses next to nothing: what a request or two charge. */
+  private static final long MIN_LEFT_PAGES = 16;
 
   private final @Nullable MemCgroup[] groups =
       new @Nullable MemCgroup[GROUP_BASE + NR_ENTRIES + GROUP_BASE];
@@ -60,10 +67,85 @@ final class PageStock {
     return true;
   }
 
-  /** How many pages more this slot may hold for the group. */
-  long space(MemCgroup group) {
+  /**
+   * Charges a group with pages that are charged to its parent already: nobody but the group itself
+   * is asked.
+   *
+   * @return false if there are too few, or the group cannot be charged at once; nothing has changed
+   *     then
+   */
+  boolean consumeFromParent(MemCgroup group, long nrPages) {
+    MemCgroup parent = group.parent();
+    int entry = parent == null ? -1 : find(parent);
+    if (entry < 0 || held(entry) < nrPages || !group.counter().tryChargeLevelAtOnce(nrPages)) {
+      return false;
+    }
+    setHeld(entry, held(entry) - nrPages);
+    return true;
+  }
+
+  /**
+   * Gives pages of a group back to the group alone, and keeps what its ancestors are charged for
+   * them, for the next of its siblings.
+   *
+   * @return false if that is more than may be held for the parent; nothing has changed then
+   */
+  boolean leaveToParent(MemCgroup group, long nrPages) {
+    MemCgroup parent = group.parent();
+    if (parent == null) {
+      return false;
+    }
+    int entry = find(parent);
+    if (entry < 0) {
+      long capacity = parent.pageStockCapacity();
+      if (nrPages > capacity) {
+        return false;
+      }
+      MemCgroup other = groups[GROUP_BASE + UPPER];
+      if (other != null) {
+        empty(UPPER, other);
+      }
+      entry = UPPER;
+      make(entry, parent, capacity);
+    }
+    long most = parent.counter().usage() / MemCgroup.MAX_STOCK_FRACTION + MIN_LEFT_PAGES;
+    if (held(entry) + nrPages > Math.min(most, capacity(entry))) {
+      return false;
+    }
+    group.counter().unchargeLevel(nrPages);
+    setHeld(entry, held(entry) + nrPages);
+    return true;
+  }
+
+  /**
+   * Charges a group with more pages than are needed, if that can be done at once, and takes over
+   * what is more.
+   *
+   * @return how many more; 0 if nothing is charged
+   */
+  long chargeBatch(MemCgroup group, long nrPages) {
+    long nrMore = batchBeyond(group, nrPages);
+    if (nrMore <= 0 || !group.counter().tryChargeAtOnce(nrPages + nrMore)) {
+      return 0;
+    }
+    refill(group, nrMore);
+    return nrMore;
+  }
+
+  /**
+   * Pages to charge in advance: up to the batch, but little for a small group, and less and less as
+   * a limit comes near, so that all slots together leave half of what is free.
+   */
+  private long batchBeyond(MemCgroup group, long nrPages) {
+    if (nrPages >= MemCgroup.CHARGE_BATCH) {
+      return 0;
+    }
+    PageCounter counter = group.counter();
     int entry = find(group);
-    return entry < 0 ? group.pageStockCapacity() : capacity(entry) - held(entry);
+    long space = entry < 0 ? group.pageStockCapacity() : capacity(entry) - held(entry);
+    long nrMore = Math.min(MemCgroup.CHARGE_BATCH - nrPages, space);
+    nrMore = Math.min(nrMore, counter.usage() / MemCgroup.MAX_STOCK_FRACTION);
+    return Math.min(nrMore, (counter.room() - nrPages) / (2L * group.slots().nrSlots()));
   }
 
   /**
@@ -79,8 +161,7 @@ final class PageStock {
         return;
       }
       entry = emptyEntry();
-      groups[GROUP_BASE + entry] = group;
-      pages[PAGE_BASE + NR_ENTRIES + entry] = capacity;
+      make(entry, group, capacity);
     }
     long sum = held(entry) + nrPages;
     if (sum > capacity(entry)) {
@@ -122,14 +203,19 @@ final class PageStock {
     return -1;
   }
 
+  private void make(int entry, MemCgroup group, long capacity) {
+    groups[GROUP_BASE + entry] = group;
+    pages[PAGE_BASE + NR_ENTRIES + entry] = capacity;
+  }
+
   private int emptyEntry() {
-    for (int entry = 0; entry < NR_ENTRIES; entry++) {
+    for (int entry = 0; entry < UPPER; entry++) {
       if (groups[GROUP_BASE + entry] == null) {
         return entry;
       }
     }
     int entry = nextVictim;
-    nextVictim = (entry + 1) % NR_ENTRIES;
+    nextVictim = (entry + 1) % UPPER;
     MemCgroup group = groups[GROUP_BASE + entry];
     if (group != null) {
       empty(entry, group);

@@ -123,7 +123,11 @@ class MemCgroupModelTest {
         owner.group.unchargeNow(nrPages);
       } else {
         CpuSlot slot = claim();
-        owner.group.uncharge(slot, nrPages);
+        if (random.nextBoolean()) {
+          owner.group.uncharge(slot, nrPages);
+        } else {
+          owner.group.leave(slot, nrPages);
+        }
         slot.release();
       }
       owner.uncharge(nrPages);

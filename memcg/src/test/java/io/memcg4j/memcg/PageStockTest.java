@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.memcg4j.percpu.CpuSlot;
@@ -374,6 +375,131 @@ class PageStockTest {
     assertFalse(stock.holds(b));
     stock.drain(service);
     assertFalse(stock.holds(root));
+    slot.release();
+  }
+
+  @Test
+  void leave_pages_serveTheNextSiblingWithoutTheParent() {
+    CpuSlot slot = claim(0);
+    assertNull(a.charge(slot, 10));
+    a.leave(slot, 10);
+    assertEquals(0, a.usage());
+    assertEquals(10 * PAGE, service.usage());
+    assertEquals(10 * PAGE, root.usage());
+    assertNull(b.charge(slot, 7));
+    assertEquals(7 * PAGE, b.usage());
+    assertEquals(10 * PAGE, root.usage());
+    assertNull(b.charge(slot, 4), "more than is left goes to the counters, whole");
+    assertEquals(11 * PAGE, b.usage());
+    assertEquals(14 * PAGE, service.usage());
+    assertNull(service.charge(slot, 3), "and may be the parent's own");
+    assertEquals(14 * PAGE, root.usage());
+    assertEquals(0, root.tree().nrStockPages());
+    slot.release();
+  }
+
+  @Test
+  void leave_siblingAtItsLimit_isRefusedAndThePagesStay() {
+    b.setMax(5 * PAGE);
+    CpuSlot slot = claim(0);
+    assertNull(a.charge(slot, 10));
+    a.leave(slot, 10);
+    assertSame(b, b.tryCharge(slot, 6));
+    assertEquals(0, b.usage());
+    assertEquals(10, root.tree().stock(slot).nrPages());
+    slot.release();
+    service.drain();
+    assertEquals(0, root.usage());
+  }
+
+  @Test
+  void leave_toASmallParent_isBoundedAndTheRestGoesToTheCounters() {
+    CpuSlot slot = claim(0);
+    for (int i = 0; i < 20; i++) {
+      assertNull(a.tryChargeNow(8));
+      a.leave(slot, 8);
+      long left = root.tree().stock(slot).nrPages();
+      assertEquals(left * PAGE, service.usage());
+      assertTrue(left <= 16, "leftPages=" + left);
+    }
+    slot.release();
+  }
+
+  @Test
+  void leave_childrenOfAnotherParent_takeThePlace() {
+    MemCgroup other = root.create("other").create("c");
+    CpuSlot slot = claim(0);
+    assertNull(a.charge(slot, 4));
+    a.leave(slot, 4);
+    assertNull(other.charge(slot, 5));
+    other.leave(slot, 5);
+    assertEquals(0, service.usage());
+    assertEquals(5 * PAGE, root.usage());
+    slot.release();
+  }
+
+  @Test
+  void leave_fifthGroupOnASlot_takesNobodysPlace() {
+    CpuSlot slot = claim(0);
+    List<MemCgroup> groups = new ArrayList<>();
+    for (int i = 0; i < MemCgroup.STOCK_GROUPS; i++) {
+      MemCgroup group = large(service.create("g" + i));
+      groups.add(group);
+      assertNull(group.charge(slot, 1));
+    }
+    assertNull(a.tryChargeNow(3));
+    a.leave(slot, 3);
+    for (MemCgroup group : groups) {
+      assertEquals((4096 + MemCgroup.CHARGE_BATCH) * PAGE, group.usage());
+    }
+    assertEquals(
+        3 + (MemCgroup.CHARGE_BATCH - 1) * groups.size(), root.tree().stock(slot).nrPages());
+    slot.release();
+  }
+
+  @Test
+  void leave_parentAtItsLimit_leavesNothingBehind() {
+    service.setMax(5 * PAGE);
+    CpuSlot slot = claim(0);
+    assertNull(a.charge(slot, 5));
+    a.leave(slot, 5);
+    assertEquals(0, service.usage());
+    assertFalse(root.tree().stock(slot).holds(root));
+    slot.release();
+  }
+
+  @Test
+  void leave_thenALimitIsHit_isGivenBackFirst() {
+    service.setMax(1L << 30);
+    CpuSlot slot = claim(0);
+    assertNull(a.tryChargeNow(8));
+    a.leave(slot, 8);
+    assertEquals(8 * PAGE, service.usage());
+    assertNull(b.charge(slot, (1L << 30) / PAGE));
+    assertEquals(0, root.tree().nrStockPages());
+    slot.release();
+  }
+
+  @Test
+  void leave_parentRemoved_goesToWhoIsLeft() {
+    CpuSlot slot = claim(0);
+    assertNull(a.charge(slot, 8));
+    a.leave(slot, 8);
+    a.remove();
+    b.remove();
+    slot.release();
+    service.remove();
+    assertEquals(0, root.usage());
+    assertEquals(0, root.tree().nrStockPages());
+  }
+
+  @Test
+  void leave_moreThanIsCharged_isRefusedWithNothingChanged() {
+    CpuSlot slot = claim(0);
+    assertNull(a.charge(slot, 2));
+    assertThrows(IllegalStateException.class, () -> a.leave(slot, 3));
+    assertEquals(2 * PAGE, a.usage());
+    assertEquals(2 * PAGE, root.usage());
     slot.release();
   }
 

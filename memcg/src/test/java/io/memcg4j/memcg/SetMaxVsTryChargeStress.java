@@ -26,6 +26,11 @@ public class SetMaxVsTryChargeStress {
   }
 
   @Test
+  void level_holds() {
+    Jcstress.assertHolds(Level.class);
+  }
+
+  @Test
   void noSecondLook_breaks() {
     Jcstress.assertBreaks(NoSecondLook.class);
   }
@@ -49,6 +54,30 @@ public class SetMaxVsTryChargeStress {
     @Actor
     public void charger(II_Result r) {
       r.r1 = counter.tryCharge(1) == null ? 1 : 0;
+    }
+
+    /** Lowers the limit. */
+    @Actor
+    public void limiter(II_Result r) {
+      r.r2 = (int) counter.setMax(0);
+    }
+  }
+
+  /** The counter of the product, charged with pages that its parent has been charged already. */
+  @JCStressTest
+  @State
+  @Outcome(id = "0, 0", expect = ACCEPTABLE, desc = "Refused; setMax saw nothing.")
+  @Outcome(id = "0, 1", expect = ACCEPTABLE, desc = "setMax saw a reservation that undid itself.")
+  @Outcome(id = "1, 1", expect = ACCEPTABLE, desc = "Charged first; setMax saw it.")
+  @Outcome(id = "1, 0", expect = FORBIDDEN, desc = "Both succeeded: usage is above max, unseen.")
+  public static class Level {
+    private final PageCounter parent = new PageCounter(null);
+    private final PageCounter counter = new PageCounter(parent);
+
+    /** Charges a page. */
+    @Actor
+    public void charger(II_Result r) {
+      r.r1 = counter.tryChargeLevelAtOnce(1) ? 1 : 0;
     }
 
     /** Lowers the limit. */

@@ -230,17 +230,33 @@ public final class ObjCgroup {
    * @param nrBytes bytes that were charged through this handle, at least 0
    */
   public void unchargeNow(long nrBytes) {
-    if (isRoot() || nrBytes == 0) {
-      return;
-    }
-    long nrPages = nrBytes >>> MemCgroup.PAGE_SHIFT;
-    long rest = nrBytes & (MemCgroup.PAGE_SIZE - 1);
-    if (rest != 0 && (long) CHARGED.getAndAdd(this, rest) + rest >= MemCgroup.PAGE_SIZE) {
-      nrPages += takeWholePages();
-    }
+    long nrPages = isRoot() ? 0 : wholePagesOf(nrBytes);
     if (nrPages != 0) {
       group().unchargeNow(nrPages);
     }
+  }
+
+  /**
+   * As {@link #unchargeNow}, when another handle takes the place of this one on a slot: what the
+   * groups above are charged for whole pages stays with the slot.
+   *
+   * @param slot a slot that the caller owns
+   * @param nrBytes bytes that were charged through this handle, at least 0
+   */
+  void leave(CpuSlot slot, long nrBytes) {
+    long nrPages = wholePagesOf(nrBytes);
+    if (nrPages != 0) {
+      group().leave(slot, nrPages);
+    }
+  }
+
+  /** Pages among the bytes and what waits here; what is left over waits from now on. */
+  private long wholePagesOf(long nrBytes) {
+    long nrPages = nrBytes >>> MemCgroup.PAGE_SHIFT;
+    long rest = nrBytes & (MemCgroup.PAGE_SIZE - 1);
+    return rest != 0 && (long) CHARGED.getAndAdd(this, rest) + rest >= MemCgroup.PAGE_SIZE
+        ? nrPages + takeWholePages()
+        : nrPages;
   }
 
   private long takeWholePages() {

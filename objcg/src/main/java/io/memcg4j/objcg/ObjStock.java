@@ -320,6 +320,16 @@ public final class ObjStock {
     hot = false;
   }
 
+  /** As {@link #cool}, for another stock of the slot: the groups above need not be told. */
+  void giveWay() {
+    long bytes = nrBytes + takeReady();
+    nrBytes = 0;
+    handle.leave(slot(), bytes);
+    limitBytes = 0;
+    readyLimitBytes = 0;
+    hot = false;
+  }
+
   /** Gives everything back: pre-charged objects, whole pages, and the rest to the handle. */
   void drain() {
     if (handle.isRoot()) {

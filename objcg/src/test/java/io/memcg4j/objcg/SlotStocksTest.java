@@ -74,6 +74,26 @@ class SlotStocksTest {
   }
 
   @Test
+  void heat_manySiblings_goToTheCountersOfTheirParentsSeldom() {
+    MemCgroup service = root.create("svc");
+    List<ObjStock> stocks = new ArrayList<>();
+    for (int i = 0; i < 3 * MemCgroup.STOCK_GROUPS; i++) {
+      stocks.add(pinned(ObjCgroup.of(service.create("g" + i))));
+    }
+    stocks.forEach(SlotStocksTest::heat);
+    long held = service.usage();
+    assertTrue(held > 0);
+    for (int i = 0; i < 1000; i++) {
+      heat(stocks.get(i % stocks.size()));
+      assertEquals(held, service.usage(), "one gives way, the next one takes its pages");
+      assertEquals(held, root.usage());
+    }
+    slot.release();
+    root.drain();
+    assertEquals(0, service.usage());
+  }
+
+  @Test
   void heat_placeOfARemovedGroup_isTakenFirst() {
     MemCgroup gone = root.create("gone");
     ObjStock a = pinned("a");
