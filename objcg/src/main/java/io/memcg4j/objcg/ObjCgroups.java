@@ -35,6 +35,9 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
   private static final int INITIAL_HANDLES = 16;
   private static final int NR_RECENT = 1024;
 
+  /** More removals than that before a slot has looked, and it looks through all its stocks. */
+  private static final int NR_KILLED = 64;
+
   private final MemCgroup root;
   private final CpuSlots slots;
   private final ReentrantLock lock = new ReentrantLock();
@@ -57,6 +60,10 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
   private final PerCpu<SlotScopes> scopes;
   private final ObjStock noStock;
   private final SlotWork sweep;
+
+  /** Whose stocks slots have to let go of. */
+  private final HistoryRing<ObjCgroup> killed = new HistoryRing<>(NR_KILLED);
+
   private volatile @Nullable ObjCgroup[] handles = new @Nullable ObjCgroup[INITIAL_HANDLES];
   private int[] freeIds = {};
   private int nrFreeIds;
@@ -83,7 +90,7 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
         new SlotWork(slots) {
           @Override
           protected void run(CpuSlot slot) {
-            stocks.get(slot).sweep();
+            stocks.get(slot).sweep(killed);
           }
         };
   }
@@ -208,7 +215,17 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
     }
     if (active != null) {
       active.refs().kill();
+      noteKilled(active);
       slots.submit(sweep);
+    }
+  }
+
+  private void noteKilled(ObjCgroup handle) {
+    lock.lock();
+    try {
+      killed.add(handle);
+    } finally {
+      lock.unlock();
     }
   }
 

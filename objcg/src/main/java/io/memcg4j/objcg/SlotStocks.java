@@ -2,9 +2,7 @@ package io.memcg4j.objcg;
 
 import io.memcg4j.memcg.MemCgroup;
 import io.memcg4j.percpu.CpuSlot;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,6 +29,7 @@ final class SlotStocks {
   private @Nullable ObjStock[] table = new @Nullable ObjStock[INITIAL_CAPACITY];
   private int nrStocks;
   private int nextVictim;
+  private long nrSwept;
   private ObjStock last;
 
   SlotStocks(ObjCgroups registry, CpuSlot slot, ObjCgroup rootHandle) {
@@ -229,18 +228,30 @@ final class SlotStocks {
     return false;
   }
 
-  /** Lets go of stocks whose group was removed, unless they are needed. */
-  void sweep() {
-    List<ObjStock> dying = List.of(); // dropping moves what follows in the table
-    for (ObjStock stock : table) {
-      if (stock != null && stock.handle().refs().isDying()) {
-        dying = dying.isEmpty() ? new ArrayList<>() : dying;
-        dying.add(stock);
+  /** Lets go of stocks whose group was removed since the last call, unless they are needed. */
+  void sweep(HistoryRing<ObjCgroup> killed) {
+    long end = killed.nrAdded();
+    for (long number = nrSwept; number < end; number++) {
+      ObjCgroup handle = killed.get(number);
+      if (handle == null) {
+        sweepAll();
+        break;
+      }
+      ObjStock stock = find(handle.id());
+      if (stock != null && stock.handle() == handle) {
+        stock.cool();
+        dropUnlessKept(stock);
       }
     }
-    for (ObjStock stock : dying) {
-      stock.cool();
-      dropUnlessKept(stock);
+    nrSwept = end;
+  }
+
+  private void sweepAll() {
+    for (ObjStock stock : table.clone()) {
+      if (stock != null && stock.handle().refs().isDying()) {
+        stock.cool();
+        dropUnlessKept(stock);
+      }
     }
   }
 

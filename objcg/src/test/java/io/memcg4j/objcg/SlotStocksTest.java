@@ -93,6 +93,27 @@ class SlotStocksTest {
     assertEquals(0, service.usage());
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {1, 63, 64, 65, 1000})
+  void sweep_groupsRemovedWhileTheSlotIsBusy_lettingGoOfAllTheirStocks(int nrGroups) {
+    List<MemCgroup> groups = new ArrayList<>();
+    for (int i = 0; i < nrGroups; i++) {
+      MemCgroup group = root.create("g" + i);
+      groups.add(group);
+      registry.stock(slot, ObjCgroup.of(group));
+    }
+    ObjStock stays = pinned("stays");
+    ObjStock needed = pinned(ObjCgroup.of(groups.getLast()));
+    groups.forEach(MemCgroup::remove);
+    assertEquals(nrGroups + 1, registry.nrStocks(), "asked, and not yet looked");
+    slot.runWork();
+    assertEquals(2, registry.nrStocks());
+    needed.unpin();
+    assertEquals(1, registry.nrStocks());
+    stays.unpin();
+    assertEquals(1, registry.nrStocks(), "kept, as its group is there");
+  }
+
   @Test
   void heat_placeOfARemovedGroup_isTakenFirst() {
     MemCgroup gone = root.create("gone");
