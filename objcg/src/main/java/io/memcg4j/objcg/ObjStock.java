@@ -32,10 +32,13 @@ public final class ObjStock {
   private static final int SMALL_STOCK_BYTES = 2 * MemCgroup.PAGE_SIZE;
 
   /**
-   * For its words: enough for a program of a few megabytes that uses twenty sizes, and one eighth
-   * of what Linux charges in advance on each processor.
+   * For its words: enough for a program of a few megabytes that uses twenty sizes, and a quarter of
+   * what Linux charges in advance on each processor.
    */
-  private static final int SMALL_READY_BYTES = 8 * MemCgroup.PAGE_SIZE;
+  private static final int SMALL_READY_BYTES = 16 * MemCgroup.PAGE_SIZE;
+
+  /** For its words of one size, so that few large objects neither take all of it nor read much. */
+  private static final int SMALL_SIZE_BYTES = 4 * MemCgroup.PAGE_SIZE;
 
   /** With less to hold, the smallest stock, its words and a page in the page stock are too much. */
   private static final long TIGHT_BUDGET_BYTES = 3L * MemCgroup.PAGE_SIZE;
@@ -47,6 +50,7 @@ public final class ObjStock {
   private long nrBytes;
   private long limitBytes;
   private long readyLimitBytes;
+  private long readySizeBytes;
   private long readyBytes;
   private long budgetBytes;
   private PreCharged[] caches = NO_CACHES;
@@ -91,14 +95,14 @@ public final class ObjStock {
   }
 
   /**
-   * How much more may be charged in advance for objects that are kept ready, beside {@link
-   * #nrBytes}. What all allocators of a tree keep ready for this stock counts.
+   * How much more may be charged in advance for objects of one size that are kept ready, beside
+   * {@link #nrBytes}. What all allocators of a tree keep ready for this stock counts.
    *
    * @return bytes; 0 or less when too much is ready, when the stock is cold, or when its group's
    *     limits leave no room for it
    */
   public long readyRoomBytes() {
-    return readyLimitBytes - readyBytes;
+    return Math.min(readyLimitBytes - readyBytes, readySizeBytes);
   }
 
   /**
@@ -298,6 +302,7 @@ public final class ObjStock {
     limitBytes = Math.max(MIN_LIMIT_BYTES, Math.min(most, share + SMALL_STOCK_BYTES));
     long left = MemCgroup.STOCK_GROUPS * budgetBytes - limitBytes;
     readyLimitBytes = Math.clamp(left, 0L, Math.min(most, share + SMALL_READY_BYTES));
+    readySizeBytes = share + SMALL_SIZE_BYTES;
   }
 
   /**

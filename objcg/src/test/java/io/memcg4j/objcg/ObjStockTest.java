@@ -251,6 +251,22 @@ class ObjStockTest {
   }
 
   @Test
+  void readyRoom_smallGroup_isLessForOneSizeThanForAll() {
+    CpuSlot slot = claim(0);
+    ObjStock stock = pinned(slot);
+    assertNull(stock.ensure(1, 1));
+    assertEquals(4 * PAGE, stock.readyRoomBytes());
+    for (int size = 0; size < 3; size++) {
+      stock.addReady(4 * PAGE);
+      assertEquals(4 * PAGE, stock.readyRoomBytes());
+    }
+    stock.addReady(3 * PAGE);
+    assertEquals(PAGE, stock.readyRoomBytes());
+    stock.addReady(-15 * PAGE);
+    leave(stock);
+  }
+
+  @Test
   void uncharge_afterTheLimitWasLowered_keepsToTheNewShare() {
     CpuSlot slot = claim(0);
     ObjStock stock = pinned(slot);

@@ -174,10 +174,12 @@ final class Magazines implements PreCharged {
   /** As {@link #allowance}, by what is parked already; presses nobody. */
   long room(SlabGeometry geometry) {
     long room = stock.readyRoomBytes();
-    if (room >= (long) geometry.chargeBytes() << geometry.wordShift()) {
-      return geometry.objectsPerWord();
-    }
-    return Math.clamp(room / geometry.chargeBytes(), 0, geometry.objectsPerWord());
+    long objectBytes = geometry.chargeBytes();
+    return room < objectBytes
+        ? 0
+        : room >= objectBytes << geometry.wordShift()
+            ? geometry.objectsPerWord()
+            : room / objectBytes;
   }
 
   void parked(long nrBytes) {

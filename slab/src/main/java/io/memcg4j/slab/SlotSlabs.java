@@ -238,8 +238,9 @@ final class SlotSlabs {
   private long allocateUncharged(Magazines magazines, Magazine magazine, SlabGeometry geometry) {
     ObjStock stock = magazines.stock();
     long objectBytes = geometry.chargeBytes();
-    long nrInAdvance = Math.min(magazines.room(geometry), stock.nrBytes() / objectBytes);
-    long bits = lowest(magazine.uncharged(), nrInAdvance);
+    long room = magazines.room(geometry);
+    long bits =
+        room == 0 ? 0 : lowest(magazine.uncharged(), Math.min(room, stock.nrBytes() / objectBytes));
     long address;
     if (bits == 0) {
       bits = 1;

@@ -206,7 +206,9 @@ final class StockTest {
   void objectsReadyOfOtherSizes_areGivenUpOneSizeAtATime() {
     try (Instance instance = Instance.of(CpuSlots.create(1, 1))) {
       ObjCgroup handle = instance.handle("a");
-      int[] others = {64, 128, 192, 256, 320, 384, 448, 512, 96, 160, 224, 32, 16, 8};
+      int[] others = {
+        1536, 1280, 1024, 896, 768, 64, 128, 192, 256, 320, 384, 448, 512, 96, 160, 8
+      };
       try (Scope _ = handle.enter()) {
         Kmalloc kmalloc = instance.kmalloc;
         kmalloc.free(kmalloc.allocate(others[0]));
