@@ -284,7 +284,7 @@ public final class ObjCgroups implements MemCgroup.Subsystem {
   private ScopeFrame enterSlow(long threadId, ObjCgroup handle) {
     ThreadState state = threads.get();
     if (state == null) {
-      state = new ThreadState(threadId);
+      state = new ThreadState(slots.firstHint());
       threads.set(state);
     }
     SlotScopes mine = scopesOf(state, threadId);

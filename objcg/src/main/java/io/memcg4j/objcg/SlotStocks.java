@@ -17,8 +17,7 @@ final class SlotStocks {
 
   /**
    * Stocks that stay although nobody needs them, with magazines half a KiB of heap each: a server
-   * of a thousand tenants makes none anew for each request. Removal of a group looks at all of
-   * them.
+   * of a thousand tenants makes none anew for each request.
    */
   static final int MAX_KEPT = 1024;
 

@@ -13,7 +13,7 @@ final class ThreadState {
   /** Its scopes if they are open on no slot. */
   @Nullable SlotScopes overflow;
 
-  ThreadState(long threadId) {
-    this.slotHint = (int) (threadId & 0x7fff_ffff);
+  ThreadState(int slotHint) {
+    this.slotHint = slotHint;
   }
 }

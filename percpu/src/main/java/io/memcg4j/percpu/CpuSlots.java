@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Thread-safe. Memory: about 300 bytes a slot.
  */
 public final class CpuSlots {
+  private static final int NR_CPUS = Runtime.getRuntime().availableProcessors();
   private static final int MIN_SCOPE_SLOTS = 16;
   private static final int MAX_DEFAULT_SCOPE_SLOTS = 256;
   private static final int SCOPE_SLOTS_PER_CPU = 4;
@@ -39,10 +40,9 @@ public final class CpuSlots {
    * @return a new set
    */
   public static CpuSlots create() {
-    int nrCpus = Runtime.getRuntime().availableProcessors();
     int nrScope =
-        Math.min(MAX_DEFAULT_SCOPE_SLOTS, Math.max(MIN_SCOPE_SLOTS, nrCpus * SCOPE_SLOTS_PER_CPU));
-    return create(nrScope, Math.max(MIN_SHARED_SLOTS, 2 * nrCpus));
+        Math.min(MAX_DEFAULT_SCOPE_SLOTS, Math.max(MIN_SCOPE_SLOTS, NR_CPUS * SCOPE_SLOTS_PER_CPU));
+    return create(nrScope, Math.max(MIN_SHARED_SLOTS, 2 * NR_CPUS));
   }
 
   /**
@@ -104,6 +104,47 @@ public final class CpuSlots {
   }
 
   /**
+   * Where a thread that has held no slot yet begins to look for one. Virtual threads may be many
+   * and short: each begins at an idle slot of the processor that it runs on, so that what the one
+   * before it used is in that processor's caches. Platform threads stay: each begins at another
+   * slot, as its id says, and so does a virtual thread whose processor has no idle slot, or is not
+   * known.
+   *
+   * @return a hint for {@link #tryClaim(int)}; racy, as all hints
+   */
+  public int firstHint() {
+    Thread thread = Thread.currentThread();
+    return firstHint(thread, cpuOf(thread));
+  }
+
+  int firstHint(Thread thread, int cpu) {
+    if (cpu != CurrentCpu.UNKNOWN && nrScopeSlots != 0) {
+      int first = firstOf(cpu, nrScopeSlots);
+      int end = Math.min(first + perCpu(nrScopeSlots), nrScopeSlots);
+      for (int index = first; index < end; index++) {
+        if (slots[index].owner == 0) {
+          return index;
+        }
+      }
+    }
+    return (int) (thread.threadId() & Integer.MAX_VALUE);
+  }
+
+  /** Of the calling thread, if it is one of those that shall stay near their processor. */
+  private static int cpuOf(Thread thread) {
+    return thread.isVirtual() ? CurrentCpu.number() : CurrentCpu.UNKNOWN;
+  }
+
+  private static int perCpu(int nrSlots) {
+    return Math.max(1, nrSlots / NR_CPUS);
+  }
+
+  /** The first of a processor's slots among so many of a kind; any number is a processor's. */
+  private static int firstOf(int cpu, int nrSlots) {
+    return (int) ((long) cpu * perCpu(nrSlots) % nrSlots);
+  }
+
+  /**
    * Claims an idle scope slot for the calling thread. One CAS when {@code hint} is idle.
    *
    * @param hint index to try first: the slot that the thread held last, so that its caches are
@@ -145,8 +186,7 @@ public final class CpuSlots {
   public CpuSlot claimShared() {
     Thread thread = Thread.currentThread();
     int nrShared = slots.length - nrScopeSlots;
-    // Spread by thread; the same thread comes back to the same slot.
-    int start = (int) (((thread.threadId() * 0x9E3779B97F4A7C15L) >>> 33) % nrShared);
+    int start = firstShared(thread, cpuOf(thread));
     for (int spins = 0; ; spins++) {
       for (int i = 0; i < nrShared; i++) {
         int index = start + i < nrShared ? start + i : start + i - nrShared;
@@ -157,6 +197,14 @@ public final class CpuSlots {
       }
       SpinWait.pauseLong(spins);
     }
+  }
+
+  /** Among the shared ones; a thread whose processor is not known comes back to the same. */
+  int firstShared(Thread thread, int cpu) {
+    int nrShared = slots.length - nrScopeSlots;
+    return cpu == CurrentCpu.UNKNOWN
+        ? (int) (((thread.threadId() * 0x9E3779B97F4A7C15L) >>> 33) % nrShared)
+        : firstOf(cpu, nrShared);
   }
 
   /**

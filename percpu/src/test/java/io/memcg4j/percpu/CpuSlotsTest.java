@@ -68,6 +68,48 @@ class CpuSlotsTest {
   }
 
   @Test
+  void firstHint_ofAProcessor_isItsFirstIdleSlot() {
+    int perCpu = 3;
+    CpuSlots some = CpuSlots.create(perCpu * Runtime.getRuntime().availableProcessors(), 1);
+    Thread thread = Thread.ofVirtual().unstarted(() -> {});
+    int cpu = Runtime.getRuntime().availableProcessors() - 1;
+    for (int i = 0; i < perCpu; i++) {
+      assertEquals(perCpu * cpu + i, some.firstHint(thread, cpu));
+      assertNotNull(some.tryClaim(perCpu * cpu + i));
+    }
+    assertEquals(thread.threadId(), some.firstHint(thread, cpu));
+    assertEquals(thread.threadId(), some.firstHint(thread, CurrentCpu.UNKNOWN));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 5, 1000, Integer.MAX_VALUE})
+  void first_anyProcessor_isInRange(int cpu) {
+    Thread thread = Thread.currentThread();
+    for (int nrSlots : new int[] {1, 3, 16, 256}) {
+      CpuSlots some = CpuSlots.create(nrSlots, nrSlots);
+      int hint = some.firstHint(thread, cpu);
+      assertTrue(hint >= 0 && hint < nrSlots, "hint " + hint + " of " + nrSlots);
+      int shared = some.firstShared(thread, cpu);
+      assertTrue(shared >= 0 && shared < nrSlots, "shared " + shared + " of " + nrSlots);
+    }
+    assertEquals(thread.threadId(), CpuSlots.create(0, 1).firstHint(thread, cpu));
+  }
+
+  @Test
+  void firstShared_ofNeighbours_areDifferentSlots() {
+    int nrCpus = Runtime.getRuntime().availableProcessors();
+    CpuSlots some = CpuSlots.create(0, 2 * nrCpus);
+    for (int cpu = 0; cpu < nrCpus; cpu++) {
+      assertEquals(2 * cpu, some.firstShared(Thread.currentThread(), cpu));
+    }
+  }
+
+  @Test
+  void firstHint_platformThread_isItsId() {
+    assertEquals(Thread.currentThread().threadId(), slots.firstHint());
+  }
+
+  @Test
   void tryClaim_hintIdle_getsIt() {
     for (int hint : new int[] {2, 0, 1}) {
       assertEquals(hint, claim(hint).index());

@@ -12,7 +12,7 @@ import java.util.Locale;
 
 /**
  * Pages from Linux by {@code mmap}, and the one whole-address-space segment: all restricted calls
- * of the project are in this class.
+ * of this floor are here and in {@link GuardMemory}.
  *
  * <p>Address space is reserved without access rights and opened piece by piece, so that a system
  * that does not overcommit refuses at {@link #commit}, where it can be answered, and not at first

@@ -47,8 +47,8 @@ final class SystemChecks {
         : Finding.warn(
             "native access",
             "not enabled: the JVM warns now, a later one refuses",
-            "start it with --enable-native-access=ALL-UNNAMED, or io.memcg4j.slab on the module"
-                + " path");
+            "start it with --enable-native-access=ALL-UNNAMED, on the module path with"
+                + " --enable-native-access=io.memcg4j.percpu,io.memcg4j.slab,io.memcg4j.leak");
   }
 
   static Finding system(String os, String arch) {
