@@ -49,7 +49,7 @@ final class CommandLineTest {
   }
 
   /** At the top of the repository, from which the tests are run. */
-  private static Path script() {
+  static Path script() {
     for (Path at = Path.of("").toAbsolutePath(); at != null; at = at.getParent()) {
       if (Files.isExecutable(at.resolve("memcg4j"))) {
         return at.resolve("memcg4j");
