@@ -254,7 +254,7 @@ final class SlotSlabs {
       address = magazine.allocate();
     }
     if (profile.isOn()) {
-      sample(address, magazine, (long) Long.bitCount(bits) * geometry.objectSize());
+      sample(address, magazine, 0); // the word was counted when it became active
     }
     return address;
   }
@@ -263,7 +263,7 @@ final class SlotSlabs {
    * Records the call site of an object now and then, or, in exact mode, always: then nothing stays
    * ready, so that the next allocation comes here as well.
    *
-   * @param nrBytes what was taken to be handed out since the last look
+   * @param nrBytes what may be handed out from now on; what was not, comes back in {@link #retire}
    */
   private void sample(long address, Magazine magazine, long nrBytes) {
     Word word = Objects.requireNonNull(magazine.activeWord());
@@ -544,6 +544,11 @@ final class SlotSlabs {
     magazines.parked(-magazine.parkedBytes());
     if (births.isOn()) {
       births.deactivating(word, magazine.returned());
+    }
+    if (profile.isOn()) {
+      // Never handed out: else a tenant that comes and goes has a whole word counted each time.
+      bytesToSample +=
+          (long) Long.bitCount(magazine.taken() & ~magazine.returned()) * word.slab.objectSize;
     }
     magazine.deactivate(word);
     // Like a full word whose objects are freed all at once: it is in no list yet.
