@@ -180,7 +180,7 @@ final class Scenario {
     promise(steady.nrOk() > 0 && steady.nrRefused() == 0, "notes was refused memory");
     Traffic greedy = Objects.requireNonNull(traffic.get(gallery));
     promise(greedy.nrOk() > 0 && greedy.nrRefused() > 0, "gallery was never refused memory");
-    for (int i = 0; i < 100 && container.root().slots().nrBusy() > 0; i++) {
+    for (int i = 0; i < 3000 && container.root().slots().nrBusy() > 0; i++) {
       Thread.sleep(10); // an answer may be here before its thread has left the filter
     }
     promise(
