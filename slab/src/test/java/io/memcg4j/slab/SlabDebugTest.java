@@ -102,6 +102,34 @@ class SlabDebugTest {
   }
 
   @Test
+  void everyByteOfZonesAndFreedObject_isFoundByItsAddress() {
+    debug.set("ZP");
+    Map<Integer, Integer> classes = Map.of(1, 8, 8, 8, 13, 16, 57, 64, 96, 96, 121, 128);
+    classes.forEach((nrBytes, classBytes) -> {
+      long other = kmalloc.allocate(nrBytes);
+      long address = kmalloc.allocate(nrBytes);
+      for (int offset = -16; offset < classBytes + 16; offset++) {
+        if (offset < 0 || offset >= nrBytes) {
+          assertFoundAt(address, offset);
+        }
+      }
+      kmalloc.free(address);
+      for (int offset = -16; offset < classBytes + 16; offset++) {
+        assertFoundAt(address, offset);
+      }
+      kmalloc.free(other);
+    });
+  }
+
+  private void assertFoundAt(long address, int offset) {
+    reports.clear();
+    Instance.write(address, offset, 1);
+    assertEquals(2, debug.validate(), () -> "offset=" + offset);
+    String where = String.format("0x%x @offset=", address + offset);
+    assertTrue(reports.getFirst().text().contains(where), reports::toString);
+  }
+
+  @Test
   void s4_writeAfterFree_isFoundByTheNextAllocation() {
     debug.set("P");
     long other = kmalloc.allocate(64);
