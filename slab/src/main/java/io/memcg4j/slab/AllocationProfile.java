@@ -32,7 +32,8 @@ public final class AllocationProfile {
    * Invariant  what a sample stands for depends on the object's size and the mean alone, so that the
    *            free takes away what the allocation added. A change of the mean starts anew.
    * Not        that a free which runs while the mode is changed finds its site: sums may be one sample
-   * guaranteed off, and never show less than 0.
+   * guaranteed off, and never show less than 0. That the last word of each tenant and size on a slot is
+   *            counted beyond its first object.
    * Origin     allocation profiling of Linux lib/alloc_tag.c; sampling by bytes as in tcmalloc.
    */
 
@@ -94,6 +95,9 @@ public final class AllocationProfile {
   /** Mean bytes between samples; {@link #OFF}, {@link #EXACT}. */
   private volatile long meanBytes = OFF;
 
+  /** How often the mode was set: what magazines have counted for an earlier one is void. */
+  private volatile int run;
+
   AllocationProfile(SlabAllocator allocator) {
     this.allocator = allocator;
   }
@@ -137,6 +141,7 @@ public final class AllocationProfile {
 
   private synchronized void set(long mean) {
     meanBytes = mean;
+    run = run + 1;
     for (Slab slab : allocator.range().inUse()) {
       SlabTrack track = slab.track();
       if (track != null) {
@@ -217,6 +222,10 @@ public final class AllocationProfile {
   }
 
   // ---- by those who allocate and free
+
+  int run() {
+    return run;
+  }
 
   /** Bytes until the next sample; exponential, so that no pattern of sizes is missed. */
   long nextInterval() {

@@ -59,6 +59,12 @@ final class Magazine {
   /** Whether {@link Magazines} will look at it when all that is ready is given back. */
   boolean isNoted;
 
+  /** Bytes to hand out before an object's call site is recorded; of {@link #profileRun} only. */
+  long bytesToSample;
+
+  /** The run of {@link AllocationProfile} that the active word was counted for, if any. */
+  int profileRun;
+
   Magazine(int objectSize) {
     this.objectSize = objectSize;
   }

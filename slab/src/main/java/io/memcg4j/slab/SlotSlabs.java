@@ -45,7 +45,6 @@ final class SlotSlabs {
   private @Nullable MemCgroup refusedBy;
   private boolean faulted;
   private long nrBadFrees;
-  private long bytesToSample;
 
   /** Written by the owner before it wakes the purge thread, which reads it before it ends. */
   private volatile boolean hasEmptySlabs;
@@ -263,18 +262,29 @@ final class SlotSlabs {
    * Records the call site of an object now and then, or, in exact mode, always: then nothing stays
    * ready, so that the next allocation comes here as well.
    *
+   * <p>An object is chosen by what went out before it and its own size. The rest of the word counts
+   * for the next word of this magazine, so of the same tenant and size: counted ahead, whoever took
+   * a word for one object would be chosen as if all of it went out.
+   *
    * @param nrBytes what may be handed out from now on; what was not, comes back in {@link #retire}
    */
   private void sample(long address, Magazine magazine, long nrBytes) {
     Word word = Objects.requireNonNull(magazine.activeWord());
-    bytesToSample -= nrBytes;
-    if (bytesToSample < 0 || profile.isExact()) {
-      bytesToSample = profile.nextInterval();
-      Slab slab = word.slab;
+    Slab slab = word.slab;
+    if (nrBytes > 0 && magazine.profileRun != profile.run()) {
+      magazine.profileRun = profile.run();
+      magazine.bytesToSample = profile.nextInterval();
+    }
+    boolean chosen = nrBytes > 0 && magazine.bytesToSample < slab.objectSize;
+    if (chosen) {
+      magazine.bytesToSample += profile.nextInterval();
+    }
+    if (chosen || profile.isExact()) {
       int site = profile.allocated(slab.objectSize);
       slab.trackOrMake().setSite(slab.indexOf(address), site, slab.nrObjects());
       word.setTracked();
     }
+    magazine.bytesToSample -= nrBytes;
     if (profile.isExact()) {
       leaveActive(Objects.requireNonNull(word.owner()), magazine);
     }
@@ -545,9 +555,9 @@ final class SlotSlabs {
     if (births.isOn()) {
       births.deactivating(word, magazine.returned());
     }
-    if (profile.isOn()) {
+    if (profile.isOn() && magazine.profileRun == profile.run()) {
       // Never handed out: else a tenant that comes and goes has a whole word counted each time.
-      bytesToSample +=
+      magazine.bytesToSample +=
           (long) Long.bitCount(magazine.taken() & ~magazine.returned()) * word.slab.objectSize;
     }
     magazine.deactivate(word);

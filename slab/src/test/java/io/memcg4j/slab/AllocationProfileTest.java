@@ -15,10 +15,16 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Live memory by call site. */
 class AllocationProfileTest {
   private static long one(Kmalloc kmalloc, int size) {
+    return kmalloc.allocate(size);
+  }
+
+  private static long two(Kmalloc kmalloc, int size) {
     return kmalloc.allocate(size);
   }
 
@@ -173,6 +179,63 @@ class AllocationProfileTest {
       mine.forEach(kmalloc::free);
       assertEquals(List.of(), kmalloc.profile().top(100), "nothing is live");
     }
+  }
+
+  /** Two sizes from two sites a request: each site is estimated by what it keeps. */
+  @ParameterizedTest
+  @CsvSource({"64, 256", "256, 8"})
+  void sampled_tenantsInTurn_eachSiteByItsOwnBytes(int oneBytes, int otherBytes) {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      kmalloc.profile().sample(64 << 10);
+      List<Long> mine = new ArrayList<>();
+      List<ObjCgroup> tenants = new ArrayList<>();
+      for (int i = 0; i < 64; i++) {
+        tenants.add(instance.handle("tenant" + i));
+      }
+      int nrRequests = 120_000;
+      for (int i = 0; i < nrRequests; i++) {
+        try (Scope _ = tenants.get(i % tenants.size()).enter()) {
+          mine.add(one(kmalloc, oneBytes));
+          mine.add(two(kmalloc, otherBytes));
+        }
+      }
+      assertEstimate(kmalloc, "one", (long) nrRequests * oneBytes);
+      assertEstimate(kmalloc, "two", (long) nrRequests * otherBytes);
+      mine.forEach(kmalloc::free);
+    }
+  }
+
+  @Test
+  void sampled_meanLowered_startsAnew() {
+    try (Instance instance = Instance.create()) {
+      Kmalloc kmalloc = instance.kmalloc;
+      List<Long> mine = new ArrayList<>();
+      kmalloc.profile().sample(1L << 40);
+      try (Scope _ = instance.handle("tenant").enter()) {
+        for (int i = 0; i < 10_000; i++) {
+          mine.add(two(kmalloc, 256));
+        }
+        kmalloc.profile().sample(64 << 10);
+        for (int i = 0; i < 100_000; i++) {
+          mine.add(one(kmalloc, 256));
+        }
+      }
+      assertEstimate(kmalloc, "one", 100_000 * 256L);
+      mine.forEach(kmalloc::free);
+    }
+  }
+
+  /** Within a third, and sixteen samples of 64 KiB where few are expected. */
+  private static void assertEstimate(Kmalloc kmalloc, String method, long liveBytes) {
+    long estimate =
+        kmalloc.profile().top(1000).stream()
+            .filter(site -> site.frame().contains("." + method + "("))
+            .mapToLong(AllocationProfile.Site::liveBytes)
+            .sum();
+    assertTrue(
+        Math.abs(estimate - liveBytes) < liveBytes / 3 + (1 << 20),
+        method + ": estimate=" + estimate + " live=" + liveBytes);
   }
 
   @Test

@@ -207,9 +207,9 @@ final class NearFreeTest {
       for (int i = 0; i < 64; i++) {
         addresses[i] = kmalloc.allocate(2048);
       }
-      kmalloc.profile().sample(1 << 16);
       int nrTracked = 0;
-      for (int round = 0; round < 500; round++) {
+      for (int round = 0; round < 1000; round++) {
+        kmalloc.profile().sample(1 << 16); // a word is looked at when it becomes active: 1 of 32
         for (int i = 1; i < 4; i++) {
           kmalloc.free(addresses[i]);
         }
