@@ -88,7 +88,8 @@ final class PageStock {
    * Gives pages of a group back to the group alone, and keeps what its ancestors are charged for
    * them, for the next of its siblings.
    *
-   * @return false if that is more than may be held for the parent; nothing has changed then
+   * @return false if that is more than may be held for the parent; then the group has them still,
+   *     and what was held for another parent may have gone back
    */
   boolean leaveToParent(MemCgroup group, long nrPages) {
     MemCgroup parent = group.parent();
